@@ -1,0 +1,267 @@
+// JavaScript on one side, LockHandle on the other: arguments, results and the life of an
+// environment. src/native.ts describes the functions and validates what they are given.
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "lock_handle.h"
+#include "os_thread.h"
+
+namespace holdfast {
+namespace {
+
+void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* ticket) {
+  if (env == nullptr) return;
+  const auto number = static_cast<double>(reinterpret_cast<uintptr_t>(ticket));
+  listener.Call({Napi::Number::New(env, number)});
+}
+
+using Listener = Napi::TypedThreadSafeFunction<std::nullptr_t, void, CallListener>;
+
+// Tells JavaScript that a wait or a lease has ended. Threads may outlive the environment that
+// wanted to know, so they share this and find it closed.
+class Notifier final {
+ public:
+  Notifier(Napi::Env env, Napi::Function listener)
+      : listener_(Listener::New(env, listener, "holdfast", 0, 1)) {
+    listener_.Unref(env);
+  }
+
+  void KeepAlive(Napi::Env env, bool alive) {
+    if (alive) {
+      listener_.Ref(env);
+    } else {
+      listener_.Unref(env);
+    }
+  }
+
+  void Notify(uintptr_t ticket) {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    if (!closed_) listener_.NonBlockingCall(reinterpret_cast<void*>(ticket));
+  }
+
+  void Close() {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    closed_ = true;
+  }
+
+ private:
+  std::mutex mutex_;
+  bool closed_ = false;
+  Listener listener_;
+};
+
+struct Environment {
+  ProcessRecord process;
+  Turns turns;
+  std::shared_ptr<Notifier> notifier;
+  std::unordered_map<uint32_t, LockHandle*> handles;
+
+  // Workers are terminated without their finalisers being due: nothing may stay locked then, and no
+  // thread is waited for.
+  static void CleanUp(Environment* environment) {
+    if (environment->notifier != nullptr) environment->notifier->Close();
+    for (const auto& [number, handle] : environment->handles) handle->LetGo();
+  }
+};
+
+std::string ToString(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
+
+// Reuses the capacity of `out`: this is on the way of every lock.
+void ReadString(const Napi::Value& value, std::string* out) {
+  char buffer[512];
+  size_t length = 0;
+  napi_get_value_string_utf8(value.Env(), value, buffer, sizeof buffer, &length);
+  if (length < sizeof buffer - 4) {
+    out->assign(buffer, length);
+  } else {
+    *out = ToString(value);
+  }
+}
+
+uintptr_t ToTicket(const Napi::Value& value) {
+  return static_cast<uintptr_t>(value.As<Napi::Number>().Int64Value());
+}
+
+class HandleObject final : public Napi::ObjectWrap<HandleObject> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "LockHandle",
+                       {
+                           InstanceMethod<&HandleObject::TryAcquire>("tryAcquire"),
+                           InstanceMethod<&HandleObject::BeginWait>("beginWait"),
+                           InstanceMethod<&HandleObject::AbandonWait>("abandonWait"),
+                           InstanceMethod<&HandleObject::AdoptWait>("adoptWait"),
+                           InstanceMethod<&HandleObject::WaitFor>("waitFor"),
+                           InstanceMethod<&HandleObject::FinishWait>("finishWait"),
+                           InstanceMethod<&HandleObject::TakeOver>("takeOver"),
+                           InstanceMethod<&HandleObject::Release>("release"),
+                           InstanceMethod<&HandleObject::Discard>("discard"),
+                           InstanceMethod<&HandleObject::Limit>("limit"),
+                           InstanceMethod<&HandleObject::Held>("held"),
+                           InstanceMethod<&HandleObject::Token>("token"),
+                           InstanceMethod<&HandleObject::AgeMs>("ageMs"),
+                           InstanceMethod<&HandleObject::Identity>("identity"),
+                           InstanceMethod<&HandleObject::Holders>("holders"),
+                           InstanceMethod<&HandleObject::CrashedRecord>("crashedRecord"),
+                       });
+  }
+
+  explicit HandleObject(const Napi::CallbackInfo& info)
+      : ObjectWrap(info),
+        environment_(info.Env().GetInstanceData<Environment>()),
+        number_(info[0].As<Napi::Number>().Uint32Value()),
+        handle_(&environment_->process, &environment_->turns) {
+    environment_->handles.emplace(number_, &handle_);
+  }
+
+  ~HandleObject() override { environment_->handles.erase(number_); }
+
+ private:
+  enum Flags : uint32_t { kExclusive = 1, kRecord = 2, kPermissionsShift = 8 };
+
+  // (path, flags, labelAsJson?, leaseMs?, minToken?), starting with the argument `first`.
+  void ReadRequest(const Napi::CallbackInfo& info, size_t first) {
+    Request& request = handle_.request();
+    ReadString(info[first], &request.path);
+    const uint32_t flags = info[first + 1].As<Napi::Number>().Uint32Value();
+    request.mode = (flags & kExclusive) != 0 ? Mode::kExclusive : Mode::kShared;
+    request.record = (flags & kRecord) != 0;
+    request.permissions = static_cast<int>(flags >> kPermissionsShift);
+    const bool detailed = info.Length() > first + 2;
+    if (!detailed && !detailed_) return;
+    detailed_ = detailed;
+    request.details = {};
+    request.min_token = 0;
+    if (!detailed) return;
+    request.details.label = ToString(info[first + 2]);
+    request.details.lease_ms = info[first + 3].As<Napi::Number>().Int64Value();
+    bool lossless = true;
+    request.min_token = info[first + 4].As<Napi::BigInt>().Uint64Value(&lossless);
+  }
+
+  Napi::Value Number(const Napi::CallbackInfo& info, double value) {
+    return Napi::Number::New(info.Env(), value);
+  }
+  Napi::Value Boolean(const Napi::CallbackInfo& info, bool value) {
+    return Napi::Boolean::New(info.Env(), value);
+  }
+  LockWaiter::Ended NotifyWith(uintptr_t ticket) {
+    return [notifier = environment_->notifier, ticket] { notifier->Notify(ticket); };
+  }
+
+  Napi::Value TryAcquire(const Napi::CallbackInfo& info) {
+    ReadRequest(info, 0);
+    return Number(info, handle_.TryAcquire());
+  }
+  Napi::Value BeginWait(const Napi::CallbackInfo& info) {
+    return Number(info, handle_.BeginWait(NotifyWith(ToTicket(info[0]))));
+  }
+  Napi::Value AbandonWait(const Napi::CallbackInfo& info) {
+    return Boolean(info, handle_.AbandonWait());
+  }
+  Napi::Value AdoptWait(const Napi::CallbackInfo& info) {
+    return Boolean(info, handle_.AdoptWait());
+  }
+  Napi::Value WaitFor(const Napi::CallbackInfo& info) {
+    return Number(info, handle_.WaitFor(info[0].As<Napi::Number>().Int64Value()));
+  }
+  Napi::Value FinishWait(const Napi::CallbackInfo& info) {
+    return Number(info, handle_.FinishWait());
+  }
+  Napi::Value TakeOver(const Napi::CallbackInfo& info) {
+    ReadRequest(info, 1);
+    HandleObject* const from = Unwrap(info[0].As<Napi::Object>());
+    return Number(info, handle_.TakeOver(&from->handle_));
+  }
+  Napi::Value Release(const Napi::CallbackInfo& info) { return Number(info, handle_.Release()); }
+  Napi::Value Discard(const Napi::CallbackInfo& info) {
+    handle_.Discard();
+    return info.Env().Undefined();
+  }
+  Napi::Value Limit(const Napi::CallbackInfo& info) {
+    const int64_t milliseconds = info[0].As<Napi::Number>().Int64Value();
+    return Number(info, handle_.Limit(milliseconds, NotifyWith(ToTicket(info[1]))));
+  }
+  Napi::Value Held(const Napi::CallbackInfo& info) { return Boolean(info, handle_.held()); }
+  Napi::Value Token(const Napi::CallbackInfo& info) {
+    return Napi::BigInt::New(info.Env(), handle_.token());
+  }
+  Napi::Value AgeMs(const Napi::CallbackInfo& info) {
+    return Number(info, static_cast<double>(MonotonicNow() - handle_.held_since()) / 1e6);
+  }
+  Napi::Value Identity(const Napi::CallbackInfo& info) {
+    const FileStatus& file = handle_.file();
+    return Napi::String::New(info.Env(),
+                             std::to_string(file.volume) + ":" + std::to_string(file.file));
+  }
+  // The numbers of this environment's handles that hold a lock on the same file.
+  Napi::Value Holders(const Napi::CallbackInfo& info) {
+    const Napi::Array numbers = Napi::Array::New(info.Env());
+    for (const auto& [number, handle] : environment_->handles) {
+      if (handle->held() && handle->file().SameFile(handle_.file())) {
+        numbers.Set(numbers.Length(), Napi::Number::New(info.Env(), number));
+      }
+    }
+    return numbers;
+  }
+  Napi::Value CrashedRecord(const Napi::CallbackInfo& info) {
+    return Napi::String::New(info.Env(), handle_.crashed_record());
+  }
+
+  Environment* const environment_;
+  const uint32_t number_;
+  LockHandle handle_;
+  bool detailed_ = false;
+};
+
+// (listener, processMembers): once for each environment, before anything else.
+Napi::Value Initialize(const Napi::CallbackInfo& info) {
+  Environment* const environment = info.Env().GetInstanceData<Environment>();
+  environment->process.Set(ToString(info[1]));
+  environment->notifier = std::make_shared<Notifier>(info.Env(), info[0].As<Napi::Function>());
+  // Hooks run in reverse order: this one before the listener's own, which frees it.
+  info.Env().AddCleanupHook(Environment::CleanUp, environment);
+  return info.Env().Undefined();
+}
+
+Napi::Value KeepAlive(const Napi::CallbackInfo& info) {
+  info.Env().GetInstanceData<Environment>()->notifier->KeepAlive(
+      info.Env(), info[0].As<Napi::Boolean>().Value());
+  return info.Env().Undefined();
+}
+
+// (fd, mode): mode is 0 to unlock, 1 for shared, 2 for exclusive.
+Napi::Value Flock(const Napi::CallbackInfo& info) {
+  const Descriptor descriptor = FromNodeFd(info[0].As<Napi::Number>().Int32Value());
+  const uint32_t mode = info[1].As<Napi::Number>().Uint32Value();
+  const int result = mode == 0 ? Unlock(descriptor)
+                               : TryLock(descriptor, mode == 1 ? Mode::kShared : Mode::kExclusive);
+  return Napi::Number::New(info.Env(), result);
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  if (PinModule() != 0) {
+    Napi::Error::New(env, "holdfast: cannot keep the addon in memory").ThrowAsJavaScriptException();
+    return exports;
+  }
+  env.SetInstanceData(new Environment());
+  exports.Set("LockHandle", HandleObject::Define(env));
+  exports.Set("initialize", Napi::Function::New<Initialize>(env, "initialize"));
+  exports.Set("keepAlive", Napi::Function::New<KeepAlive>(env, "keepAlive"));
+  exports.Set("flock", Napi::Function::New<Flock>(env, "flock"));
+  return exports;
+}
+
+}  // namespace
+}  // namespace holdfast
+
+static Napi::Object InitModule(Napi::Env env, Napi::Object exports) {
+  return holdfast::Init(env, exports);
+}
+
+NODE_API_MODULE(holdfast, InitModule)

@@ -1,0 +1,69 @@
+// The contract between the locking code and an operating system. It names no Node-API type and no
+// operating-system header; one file per system (file_lock_posix.cc, file_lock_win.cc) keeps it.
+//
+// Every function returns 0 or a negative error number as Node knows it (UV_E* on Windows, -errno
+// elsewhere), unless its comment says otherwise.
+#ifndef HOLDFAST_FILE_LOCK_H_
+#define HOLDFAST_FILE_LOCK_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace holdfast {
+
+using Descriptor = intptr_t;  // a file descriptor, or a HANDLE on Windows
+inline constexpr Descriptor kNoDescriptor = -1;
+
+enum class Mode : uint8_t { kShared, kExclusive };
+
+// Somebody else holds the lock: not an error, so it has a positive value of its own.
+inline constexpr int kContended = 1;
+// What stands at the path is not a regular file, so locking it would guard nothing.
+inline constexpr int kNotRegular = 2;
+
+struct FileStatus {
+  uint64_t volume = 0;
+  uint64_t file = 0;
+  uint64_t size = 0;
+  bool linked = false;  // false once the last name of the file was removed
+
+  bool SameFile(const FileStatus& other) const {
+    return volume == other.volume && file == other.file;
+  }
+};
+
+// Opens the lock file, creating it with exactly `permissions` where it is missing. Never follows a
+// symbolic link, never truncates, never blocks. A shared lock takes a read-only descriptor where
+// writing is not allowed.
+int Open(const std::string& path, Mode mode, int permissions, Descriptor* out);
+
+// One attempt. Returns kContended when the lock is held elsewhere.
+int TryLock(Descriptor descriptor, Mode mode);
+
+// Blocks the calling thread until the lock is granted, in the order of arrival. Only for threads of
+// our own: it cannot be revoked.
+int Lock(Descriptor descriptor, Mode mode);
+
+// Whether somebody is known to be blocked in Lock() on this file: 1 or 0, never an error. A system
+// that cannot tell answers 0.
+int Awaited(Descriptor descriptor);
+
+int Unlock(Descriptor descriptor);
+int Close(Descriptor descriptor);
+
+// Return kNotRegular for anything but a regular file.
+int GetStatus(Descriptor descriptor, FileStatus* out);
+int GetStatusAt(const std::string& path, FileStatus* out);
+
+// Reads at most `size` bytes from the file's start and sets `*count`.
+int Read(Descriptor descriptor, char* buffer, size_t size, size_t* count);
+// Writes all of `size` bytes at `offset` or fails; a short write is reported as no space.
+int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset);
+
+// The descriptor behind a file descriptor number that JavaScript knows.
+Descriptor FromNodeFd(int fd);
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_FILE_LOCK_H_

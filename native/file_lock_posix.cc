@@ -1,0 +1,109 @@
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "file_lock.h"
+#include "turnstile.h"
+
+namespace holdfast {
+namespace {
+
+// No signal may cut a system call short: the loop stands here and nowhere else.
+template <typename Call>
+auto Retry(Call call) -> decltype(call()) {
+  decltype(call()) result;
+  do {
+    result = call();
+  } while (result == -1 && errno == EINTR);
+  return result;
+}
+
+int Result(int64_t result) { return result == -1 ? -errno : 0; }
+
+// O_NONBLOCK: a FIFO planted at the path must not block the open.
+constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+
+int FlockOperation(Mode mode) { return mode == Mode::kExclusive ? LOCK_EX : LOCK_SH; }
+
+int OpenWith(const char* path, int flags, int permissions, Descriptor* out) {
+  const int fd = Retry([&] { return open(path, flags | kOpenFlags, permissions); });
+  if (fd == -1) return -errno;
+  *out = fd;
+  return 0;
+}
+
+// The new file's mode is exact, whatever the umask: a mode that others may open was asked for.
+int Create(const char* path, int permissions, Descriptor* out) {
+  const int result = OpenWith(path, O_RDWR | O_CREAT | O_EXCL, permissions & 0700, out);
+  if (result != 0 || (permissions & ~0700) == 0) return result;
+  const int changed = Result(fchmod(static_cast<int>(*out), permissions));
+  if (changed != 0) Close(*out);
+  return changed;
+}
+
+}  // namespace
+
+int Open(const std::string& path, Mode mode, int permissions, Descriptor* out) {
+  // Without O_CREAT first: with it, fs.protected_regular refuses somebody else's existing file in a
+  // sticky world-writable directory, even to root (proc_sys_fs(5)).
+  int result = OpenWith(path.c_str(), O_RDWR, 0, out);
+  while (result == -ENOENT) {
+    result = Create(path.c_str(), permissions, out);
+    if (result != -EEXIST) break;
+    // Somebody created it first, and may delete it again before this open.
+    result = OpenWith(path.c_str(), O_RDWR, 0, out);
+  }
+  const bool unwritable = result == -EACCES || result == -EROFS || result == -EPERM;
+  if (mode == Mode::kShared && unwritable) {
+    const int readable = OpenWith(path.c_str(), O_RDONLY, 0, out);
+    return readable == -ENOENT ? result : readable;
+  }
+  return result;
+}
+
+int TryLock(Descriptor descriptor, Mode mode) {
+  const int fd = static_cast<int>(descriptor);
+  const int operation = FlockOperation(mode) | LOCK_NB;
+  const int result = Result(Retry([&] { return flock(fd, operation); }));
+  return result == -EWOULDBLOCK ? kContended : result;
+}
+
+int Lock(Descriptor descriptor, Mode mode) {
+  const int fd = static_cast<int>(descriptor);
+  EnterTurnstile(fd);
+  const int result = Result(Retry([&] { return flock(fd, FlockOperation(mode)); }));
+  LeaveTurnstile(fd);
+  return result;
+}
+
+int Awaited(Descriptor descriptor) { return TurnstileOccupied(static_cast<int>(descriptor)); }
+
+int Unlock(Descriptor descriptor) {
+  const int fd = static_cast<int>(descriptor);
+  return Result(Retry([&] { return flock(fd, LOCK_UN); }));
+}
+
+// Not retried: after EINTR the number may already belong to somebody else (close(2)).
+int Close(Descriptor descriptor) { return Result(close(static_cast<int>(descriptor))); }
+
+int Read(Descriptor descriptor, char* buffer, size_t size, size_t* count) {
+  const int fd = static_cast<int>(descriptor);
+  const ssize_t got = Retry([&] { return pread(fd, buffer, size, 0); });
+  if (got == -1) return -errno;
+  *count = static_cast<size_t>(got);
+  return 0;
+}
+
+int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset) {
+  const int fd = static_cast<int>(descriptor);
+  const ssize_t put = Retry([&] { return pwrite(fd, buffer, size, static_cast<off_t>(offset)); });
+  if (put == -1) return -errno;
+  return static_cast<size_t>(put) == size ? 0 : -ENOSPC;
+}
+
+Descriptor FromNodeFd(int fd) { return fd; }
+
+}  // namespace holdfast

@@ -1,0 +1,37 @@
+// statx(2) with just the fields that are needed: a file whose times were asked for gets a finer
+// time at its next write (Linux 6.13, "multigrain timestamps"), and the holder record's write then
+// takes 1.7 us longer on ext4.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <cerrno>
+
+#include "file_lock.h"
+
+namespace holdfast {
+namespace {
+
+int GetStatx(int directory, const char* path, int flags, FileStatus* out) {
+  constexpr unsigned kFields = STATX_TYPE | STATX_NLINK | STATX_INO | STATX_SIZE;
+  struct statx status;
+  if (statx(directory, path, flags, kFields, &status) == -1) return -errno;
+  if (!S_ISREG(status.stx_mode)) return kNotRegular;
+  out->volume = makedev(status.stx_dev_major, status.stx_dev_minor);
+  out->file = status.stx_ino;
+  out->size = status.stx_size;
+  out->linked = status.stx_nlink > 0;
+  return 0;
+}
+
+}  // namespace
+
+int GetStatus(Descriptor descriptor, FileStatus* out) {
+  return GetStatx(static_cast<int>(descriptor), "", AT_EMPTY_PATH, out);
+}
+
+int GetStatusAt(const std::string& path, FileStatus* out) {
+  return GetStatx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, out);
+}
+
+}  // namespace holdfast

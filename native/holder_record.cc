@@ -1,0 +1,148 @@
+#include "holder_record.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <string_view>
+
+namespace holdfast {
+namespace {
+
+constexpr std::string_view kHeader = R"({"holdfast":)";
+constexpr std::string_view kBeforeState = R"({"holdfast":1,"state":")";
+static_assert(kBeforeState.size() == kStateOffset);
+
+// CRC-32 as in zlib and PNG (reflected, polynomial 0x04c11db7).
+constexpr std::array<uint32_t, 256> MakeTable() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t byte = 0; byte < 256; ++byte) {
+    uint32_t value = byte;
+    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) ? 0xedb88320u : 0u);
+    table[byte] = value;
+  }
+  return table;
+}
+constexpr std::array<uint32_t, 256> kTable = MakeTable();
+
+uint32_t Checksum(uint32_t before, std::string_view data) {
+  uint32_t value = ~before;
+  for (const char byte : data) {
+    value = kTable[(value ^ static_cast<unsigned char>(byte)) & 0xff] ^ (value >> 8);
+  }
+  return ~value;
+}
+
+// Appends to a buffer of fixed size and remembers whether everything fitted.
+class Line final {
+ public:
+  explicit Line(char* out) : begin_(out), next_(out), end_(out + kRecordBytes - 1) {}
+
+  void Append(std::string_view text) {
+    if (text.size() > static_cast<size_t>(end_ - next_)) {
+      fits_ = false;
+      return;
+    }
+    next_ = std::copy(text.begin(), text.end(), next_);
+  }
+
+  template <typename Number>
+  void AppendNumber(Number number) {
+    char digits[24];
+    const auto end = std::to_chars(digits, digits + sizeof digits, number);
+    Append({digits, static_cast<size_t>(end.ptr - digits)});
+  }
+
+  void Pad() {
+    std::fill(next_, end_, ' ');
+    *end_ = '\n';
+  }
+
+  char* at() const { return next_; }
+  std::string_view Since(const char* start) const {
+    return {start, static_cast<size_t>(next_ - start)};
+  }
+  bool fits() const { return fits_; }
+
+ private:
+  char* const begin_;
+  char* next_;
+  char* const end_;
+  bool fits_ = true;
+};
+
+void WriteHex(uint32_t value, char* out) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  for (int digit = 7; digit >= 0; --digit, value >>= 4) out[digit] = kDigits[value & 0xf];
+}
+
+int64_t UnixMilliseconds() {
+  using std::chrono::milliseconds;
+  return std::chrono::duration_cast<milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+void ProcessRecord::Set(std::string members) {
+  members_ = std::move(members);
+  checksum_ = Checksum(0, members_);
+}
+
+bool FormatRecord(const ProcessRecord& process, const RecordDetails& details, uint64_t token,
+                  char* out) {
+  Line line(out);
+  line.Append(kBeforeState);
+  line.Append(kStateHeld);
+  line.Append(R"(","crc":")");
+  char* const checksum = line.at();
+  line.Append("00000000\",");
+  // The checksum of the unchanging part is known; it covers all members that follow it.
+  line.Append(process.members());
+  const char* const changing = line.at();
+  line.Append(R"(,"token":")");
+  line.AppendNumber(token);
+  line.Append(R"(","since":)");
+  line.AppendNumber(UnixMilliseconds());
+  line.Append(R"(,"lease":)");
+  if (details.lease_ms > 0) {
+    line.AppendNumber(details.lease_ms);
+  } else {
+    line.Append("null");
+  }
+  line.Append(R"(,"label":)");
+  line.Append(details.label);
+  line.Append("}");
+  if (!line.fits()) return false;
+  WriteHex(Checksum(process.checksum(), line.Since(changing)), checksum);
+  line.Pad();
+  return true;
+}
+
+RecordScan ScanRecord(const char* data, size_t size) {
+  RecordScan scan;
+  const std::string_view text(data, size);
+  // A file system that lost power may bring back a file of the right size full of zeros.
+  if (text.find_first_not_of('\0') == std::string_view::npos) {
+    scan.empty = true;
+    return scan;
+  }
+  if (text.substr(0, kHeader.size()) != kHeader) {
+    scan.foreign = true;
+    return scan;
+  }
+  // Every version keeps the state where it is and the token as a string of digits.
+  scan.held = text.size() < kStateOffset + kStateBytes ||
+              text.substr(kStateOffset, kStateBytes) != kStateFree;
+  constexpr std::string_view kToken = R"("token":")";
+  const size_t token = text.find(kToken);
+  if (token != std::string_view::npos) {
+    const char* const digits = data + token + kToken.size();
+    std::from_chars(digits, data + size, scan.token);
+  }
+  return scan;
+}
+
+}  // namespace holdfast

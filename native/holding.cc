@@ -1,0 +1,45 @@
+#include "holding.h"
+
+#include <chrono>
+
+#include "lease_watchdog.h"
+
+namespace holdfast {
+
+int64_t MonotonicNow() {
+  using std::chrono::nanoseconds;
+  return std::chrono::duration_cast<nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+Holding::~Holding() { LeaseWatchdog::Get().Forget(this); }
+
+void Holding::Begin(Descriptor descriptor) {
+  descriptor_.store(descriptor, std::memory_order_relaxed);
+  deadline_.store(kForever, std::memory_order_release);
+}
+
+Descriptor Holding::Take() {
+  // Read first: after the exchange the watchdog is out of the game, before it the value is ours
+  // only if the exchange succeeds.
+  const Descriptor descriptor = descriptor_.load(std::memory_order_relaxed);
+  return deadline_.exchange(kNotHeld, std::memory_order_acq_rel) > 0 ? descriptor : kNoDescriptor;
+}
+
+bool Holding::Extend(int64_t deadline) {
+  int64_t before = deadline_.load(std::memory_order_acquire);
+  while (before > 0 && before != kForever && before <= deadline) {
+    if (deadline_.compare_exchange_weak(before, deadline, std::memory_order_acq_rel)) return true;
+  }
+  return false;
+}
+
+int Holding::Limit(int64_t milliseconds, const Expired& expired) {
+  const int64_t deadline = MonotonicNow() + milliseconds * 1'000'000;
+  // The usual renewal only moves the deadline away: the watchdog sees that when it wakes.
+  if (Extend(deadline)) return 0;
+  return LeaseWatchdog::Get().Watch(this, deadline, expired);
+}
+
+}  // namespace holdfast

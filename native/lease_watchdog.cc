@@ -1,0 +1,99 @@
+#include "lease_watchdog.h"
+
+#include <chrono>
+
+#include "os_thread.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::chrono::seconds kLinger{1};
+
+}  // namespace
+
+LeaseWatchdog& LeaseWatchdog::Get() {
+  // Never destroyed: its thread may outlive the statics when the process ends.
+  static LeaseWatchdog* const watchdog = new LeaseWatchdog();
+  return *watchdog;
+}
+
+int LeaseWatchdog::Watch(Holding* holding, int64_t deadline, const Holding::Expired& expired) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (!running_) {
+    const int started = StartThread(Run, this);
+    if (started != 0) return started;
+    running_ = true;
+  }
+  int64_t before = holding->deadline_.load(std::memory_order_acquire);
+  do {
+    if (before <= 0) return kContended;
+  } while (!holding->deadline_.compare_exchange_weak(before, deadline, std::memory_order_acq_rel));
+  holding->expired_ = expired;
+  if (holding->queued_ == Holding::kNotHeld || holding->queued_ > deadline) {
+    Queue(holding, deadline);
+  }
+  return 0;
+}
+
+void LeaseWatchdog::Forget(Holding* holding) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  Unqueue(holding);
+}
+
+void LeaseWatchdog::Queue(Holding* holding, int64_t deadline) {
+  Unqueue(holding);
+  holding->queued_ = deadline;
+  queue_.emplace(deadline, holding);
+  if (queue_.begin()->second == holding) changed_.notify_one();
+}
+
+void LeaseWatchdog::Unqueue(Holding* holding) {
+  if (holding->queued_ == Holding::kNotHeld) return;
+  queue_.erase({holding->queued_, holding});
+  holding->queued_ = Holding::kNotHeld;
+}
+
+void LeaseWatchdog::Run(void* self) { static_cast<LeaseWatchdog*>(self)->Loop(); }
+
+void LeaseWatchdog::Loop() {
+  std::unique_lock<std::mutex> guard(mutex_);
+  for (;;) {
+    if (queue_.empty() && !changed_.wait_for(guard, kLinger, [&] { return !queue_.empty(); })) {
+      running_ = false;
+      return;
+    }
+    const auto [when, holding] = *queue_.begin();
+    const int64_t now = MonotonicNow();
+    if (when > now) {
+      changed_.wait_for(guard, std::chrono::nanoseconds(when - now));
+      continue;
+    }
+    Unqueue(holding);
+    Expire(holding, &guard);
+  }
+}
+
+void LeaseWatchdog::Expire(Holding* holding, std::unique_lock<std::mutex>* guard) {
+  const Descriptor descriptor = holding->descriptor();
+  int64_t deadline = holding->deadline_.load(std::memory_order_acquire);
+  while (deadline > 0 && deadline != Holding::kForever) {
+    if (deadline > MonotonicNow()) {
+      Queue(holding, deadline);
+      return;
+    }
+    if (!holding->deadline_.compare_exchange_weak(deadline, Holding::kNotHeld,
+                                                  std::memory_order_acq_rel)) {
+      continue;
+    }
+    // The lock is this thread's alone now; the holding may be used again or freed meanwhile.
+    const Holding::Expired expired = holding->expired_;
+    guard->unlock();
+    Unlock(descriptor);
+    Close(descriptor);
+    expired();
+    guard->lock();
+    return;
+  }
+}
+
+}  // namespace holdfast

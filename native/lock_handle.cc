@@ -1,0 +1,164 @@
+#include "lock_handle.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace holdfast {
+namespace {
+
+// Each turn of the loop means that somebody deleted the file in the microsecond between open and
+// lock; whoever does that for ever deserves an error rather than a busy loop.
+constexpr int kMostReopens = 100;
+
+}  // namespace
+
+LockHandle::~LockHandle() { LetGo(); }
+
+void LockHandle::LetGo() {
+  Discard();
+  // Not marked as released: whoever comes next learns that this holder never said it was done.
+  open_ = holding_.Take();
+  GiveBack(0);
+}
+
+int LockHandle::TryAcquire() {
+  const int64_t now = MonotonicNow();
+  for (int attempt = 0; attempt < kMostReopens; ++attempt) {
+    int result = Open(request_.path, request_.mode, request_.permissions, &open_);
+    if (result != 0) return Failure(Operation::kOpen, result);
+
+    const bool yields = request_.mode == Mode::kShared || turns_->Over(request_.path, now);
+    const bool wanted = yields && Awaited(open_) != 0;
+    result = wanted ? kContended : TryLock(open_, request_.mode);
+    if (result < 0) return GiveBack(Failure(Operation::kLock, result));
+
+    const int status = GetStatus(open_, &file_);
+    if (status != 0) return GiveBack(status < 0 ? Failure(Operation::kStatus, status) : status);
+    if (file_.linked) {
+      if (result == kContended) return kContended;
+      if (yields) turns_->Start(request_.path, now);
+      held_since_ = now;
+      return Granted();
+    }
+    GiveBack(0);
+  }
+  return kReplaced;
+}
+
+int LockHandle::BeginWait(LockWaiter::Ended ended) {
+  const int result = LockWaiter::Start(open_, request_.mode, std::move(ended), &waiter_);
+  if (result != 0) return GiveBack(Failure(Operation::kThread, result));
+  open_ = kNoDescriptor;
+  return 0;
+}
+
+bool LockHandle::AbandonWait() { return waiter_ != nullptr && waiter_->Abandon(); }
+
+bool LockHandle::AdoptWait() { return waiter_ != nullptr && waiter_->Adopt(); }
+
+int LockHandle::WaitFor(int64_t milliseconds) { return waiter_->WaitFor(milliseconds); }
+
+int LockHandle::FinishWait() {
+  const int result = std::exchange(waiter_, nullptr)->Collect(&open_);
+  if (result != 0) return GiveBack(Failure(Operation::kLock, result));
+  held_since_ = MonotonicNow();
+  turns_->Start(request_.path, held_since_);
+  const int same = CompareWithPath();
+  return same == 0 ? Granted() : GiveBack(same);
+}
+
+// The wait may have been long: somebody may have deleted the file and made a new one.
+int LockHandle::CompareWithPath() {
+  const int status = GetStatus(open_, &file_);
+  if (status != 0) return status < 0 ? Failure(Operation::kStatus, status) : status;
+  FileStatus at_path;
+  return GetStatusAt(request_.path, &at_path) == 0 && at_path.SameFile(file_) ? 0 : kReplaced;
+}
+
+int LockHandle::TakeOver(LockHandle* from) {
+  const Descriptor taken = from->holding_.Take();
+  if (taken == kNoDescriptor) return kReplaced;
+  open_ = taken;
+  if (from->request_.mode != request_.mode) {
+    // The old lock is gone before the new one is there (flock(2)), so this may fail.
+    if (Unlock(open_) != 0) return GiveBack(kReplaced);
+    const int result = TryLock(open_, request_.mode);
+    if (result != 0) return result < 0 ? GiveBack(Failure(Operation::kLock, result)) : result;
+  }
+  held_since_ = MonotonicNow();
+  const int status = GetStatus(open_, &file_);
+  if (status != 0 || !file_.linked) return GiveBack(kReplaced);
+  const int result = Granted();
+  // The record still says "held" by the one that handed over: that is no crash.
+  if (from->stamped_) crashed_record_.clear();
+  return result;
+}
+
+int LockHandle::Granted() {
+  crashed_record_.clear();
+  token_ = 0;
+  stamped_ = false;
+  if (request_.record) {
+    const int result = StampRecord();
+    if (result != 0) return GiveBack(result);
+  }
+  holding_.Begin(std::exchange(open_, kNoDescriptor));
+  return 0;
+}
+
+int LockHandle::StampRecord() {
+  char buffer[kRecordBytes];
+  size_t size = 0;
+  if (file_.size > 0) {
+    const int result = Read(open_, buffer, sizeof buffer, &size);
+    if (result != 0) return Failure(Operation::kRead, result);
+  }
+  const RecordScan scan = ScanRecord(buffer, size);
+  if (scan.foreign) return kForeign;
+  if (scan.held) crashed_record_.assign(buffer, size);
+  if (request_.mode == Mode::kShared) {
+    token_ = std::max(scan.token, request_.min_token);
+    return 0;
+  }
+  token_ = std::max(scan.token, request_.min_token) + 1;
+  if (!FormatRecord(*process_, request_.details, token_, buffer)) return kTooLong;
+  const int result = Write(open_, buffer, sizeof buffer, 0);
+  if (result != 0) return Failure(Operation::kWrite, result);
+  stamped_ = true;
+  return 0;
+}
+
+int LockHandle::Release() {
+  const Descriptor held = holding_.Take();
+  if (held == kNoDescriptor) return 0;
+  // A record that cannot be marked says "crashed" to the next holder: a needless look, no harm.
+  if (stamped_) Write(held, kStateFree, kStateBytes, kStateOffset);
+  // Unlocked first: close alone leaves the lock with a child that is being forked this moment.
+  const int result = Unlock(held);
+  if (result != 0) {
+    holding_.Begin(held);
+    return Failure(Operation::kUnlock, result);
+  }
+  Close(held);
+  return 0;
+}
+
+void LockHandle::Discard() {
+  if (waiter_ != nullptr && !waiter_->Abandon()) waiter_->Collect(&open_);
+  waiter_.reset();
+  GiveBack(0);
+}
+
+int LockHandle::GiveBack(int result) {
+  if (open_ == kNoDescriptor) return result;
+  Unlock(open_);
+  Close(std::exchange(open_, kNoDescriptor));
+  return result;
+}
+
+int LockHandle::Limit(int64_t milliseconds, const Holding::Expired& expired) {
+  const int result = holding_.Limit(milliseconds, expired);
+  return result < 0 ? Failure(Operation::kThread, result) : result;
+}
+
+}  // namespace holdfast

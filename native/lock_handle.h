@@ -1,0 +1,103 @@
+// One use of one lock file: open, try, wait, hold, release. It owns the descriptor in every state,
+// so that nothing is closed twice and nothing is left open. A handle is used again and again; all
+// members but Expired callbacks run on the thread that made it.
+#ifndef HOLDFAST_LOCK_HANDLE_H_
+#define HOLDFAST_LOCK_HANDLE_H_
+
+#include <memory>
+#include <string>
+
+#include "file_lock.h"
+#include "holder_record.h"
+#include "holding.h"
+#include "lock_waiter.h"
+#include "turns.h"
+
+namespace holdfast {
+
+// Which operation a negative result came from; src/system-error.ts has the same list.
+enum class Operation : int { kOpen = 0, kLock, kUnlock, kStatus, kRead, kWrite, kThread };
+
+// Operation and error number in one negative value.
+inline int Failure(Operation operation, int error) {
+  return error - (static_cast<int>(operation) << 16);
+}
+
+// More than kContended and kNotRegular, positive for the same reason.
+inline constexpr int kForeign = 3;   // the file has content that is not a holder record
+inline constexpr int kReplaced = 4;  // the lock file was deleted or replaced: start again
+inline constexpr int kTooLong = 5;   // the holder record does not fit
+
+struct Request {
+  std::string path;
+  Mode mode = Mode::kExclusive;
+  bool record = true;
+  int permissions = 0600;
+  uint64_t min_token = 0;
+  RecordDetails details;
+};
+
+class LockHandle final {
+ public:
+  LockHandle(const ProcessRecord* process, Turns* turns) : process_(process), turns_(turns) {}
+  ~LockHandle();
+
+  // Filled by the caller before TryAcquire().
+  Request& request() { return request_; }
+
+  // Opens the lock file and makes one attempt. After kContended the file stays open, so that the
+  // wait can begin; after everything else but 0 it is closed.
+  int TryAcquire();
+
+  // Hands the open descriptor to a thread that waits for the lock.
+  int BeginWait(LockWaiter::Ended ended);
+  // See LockWaiter.
+  bool AbandonWait();
+  bool AdoptWait();
+  int WaitFor(int64_t milliseconds);
+  // Takes what the ended wait was granted.
+  int FinishWait();
+
+  // Takes a held lock, still locked, from a handle whose holder is done with it.
+  int TakeOver(LockHandle* from);
+
+  // Unlocks, then closes. A lock whose unlocking failed is still held and can be released again.
+  int Release();
+
+  // Closes what is not held: a file that was only opened, or a wait that nobody needs.
+  void Discard();
+
+  // Ends everything, as the destructor does: the holder is gone without a word.
+  void LetGo();
+
+  int Limit(int64_t milliseconds, const Holding::Expired& expired);
+
+  bool held() const { return holding_.held(); }
+  uint64_t token() const { return token_; }
+  int64_t held_since() const { return held_since_; }
+  const FileStatus& file() const { return file_; }
+  // The record of the last exclusive holder if that one never marked its release, else empty.
+  const std::string& crashed_record() const { return crashed_record_; }
+
+ private:
+  int Granted();
+  int CompareWithPath();
+  int StampRecord();
+  int GiveBack(int result);
+
+  const ProcessRecord* const process_;
+  Turns* const turns_;
+  Request request_;
+  Descriptor open_ = kNoDescriptor;
+  std::shared_ptr<LockWaiter> waiter_;
+  Holding holding_;
+  FileStatus file_;
+  bool stamped_ = false;
+  uint64_t token_ = 0;
+  int64_t held_since_ = 0;
+  std::string crashed_record_;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_LOCK_HANDLE_H_

@@ -1,0 +1,77 @@
+#include "lock_waiter.h"
+
+#include <chrono>
+#include <utility>
+
+#include "os_thread.h"
+
+namespace holdfast {
+
+int LockWaiter::Start(Descriptor descriptor, Mode mode, Ended ended,
+                      std::shared_ptr<LockWaiter>* out) {
+  const std::shared_ptr<LockWaiter> waiter(new LockWaiter(descriptor, mode, std::move(ended)));
+  // The thread's own reference: it outlives whoever gave the wait up.
+  auto reference = std::make_unique<std::shared_ptr<LockWaiter>>(waiter);
+  const int result = StartThread(Run, reference.get());
+  if (result != 0) return result;
+  reference.release();
+  *out = waiter;
+  return 0;
+}
+
+void LockWaiter::Run(void* opaque) {
+  const std::unique_ptr<std::shared_ptr<LockWaiter>> self(
+      static_cast<std::shared_ptr<LockWaiter>*>(opaque));
+  LockWaiter& waiter = **self;
+  waiter.End(Lock(waiter.descriptor_, waiter.mode_));
+  waiter.ended_();
+}
+
+void LockWaiter::End(int result) {
+  Descriptor unwanted;
+  {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    result_ = result;
+    if (state_ == State::kWaiting) {
+      state_ = State::kEnded;
+      changed_.notify_all();
+      return;
+    }
+    state_ = State::kGivenBack;
+    unwanted = std::exchange(descriptor_, kNoDescriptor);
+  }
+  if (result == 0) Unlock(unwanted);
+  Close(unwanted);
+}
+
+bool LockWaiter::Abandon() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (state_ == State::kWaiting) state_ = State::kAbandoned;
+  return state_ != State::kEnded;
+}
+
+bool LockWaiter::Adopt() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (state_ != State::kAbandoned) return false;
+  state_ = State::kWaiting;
+  return true;
+}
+
+int LockWaiter::WaitFor(int64_t milliseconds) {
+  std::unique_lock<std::mutex> guard(mutex_);
+  const auto ended = [&] { return state_ != State::kWaiting; };
+  if (milliseconds < 0) {
+    changed_.wait(guard, ended);
+    return 0;
+  }
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
+  return changed_.wait_until(guard, limit, ended) ? 0 : kContended;
+}
+
+int LockWaiter::Collect(Descriptor* out) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  *out = std::exchange(descriptor_, kNoDescriptor);
+  return result_;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,60 @@
+// A wait in the kernel, in a thread of its own.
+//
+// A blocked flock() or LockFileEx() cannot be revoked portably. A wait that nobody wants any more
+// is abandoned: its thread stays in the kernel's queue, and either the next waiter adopts it,
+// keeping its place, or it gives the lock back the moment it is granted.
+#ifndef HOLDFAST_LOCK_WAITER_H_
+#define HOLDFAST_LOCK_WAITER_H_
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "file_lock.h"
+
+namespace holdfast {
+
+class LockWaiter final {
+ public:
+  // Called once, on the waiting thread, when the wait has ended in whatever way.
+  using Ended = std::function<void()>;
+
+  // Starts to wait. On success the waiter owns the descriptor until Collect(); on failure (no more
+  // threads) the caller keeps it.
+  static int Start(Descriptor descriptor, Mode mode, Ended ended, std::shared_ptr<LockWaiter>* out);
+
+  // Gives the wait up. Returns false when it has ended before: then Collect() has its result.
+  bool Abandon();
+
+  // Takes over an abandoned wait. Returns false when it has ended already.
+  bool Adopt();
+
+  // Blocks until the wait has ended, at most for that long (negative: without end). Returns
+  // kContended when the time was over first.
+  int WaitFor(int64_t milliseconds);
+
+  // Moves the descriptor out once the wait has ended: locked where the result is 0, only open
+  // where it is not. Nothing is left to move out of a wait that was given up.
+  int Collect(Descriptor* out);
+
+ private:
+  enum class State : uint8_t { kWaiting, kAbandoned, kEnded, kGivenBack };
+
+  LockWaiter(Descriptor descriptor, Mode mode, Ended ended)
+      : descriptor_(descriptor), mode_(mode), ended_(std::move(ended)) {}
+  static void Run(void* opaque);
+  void End(int result);
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  State state_ = State::kWaiting;
+  int result_ = 0;
+  Descriptor descriptor_;
+  const Mode mode_;
+  const Ended ended_;
+};
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_LOCK_WAITER_H_

@@ -1,0 +1,23 @@
+// A queue before the lock, so that whoever waits is not overtaken for ever.
+//
+// flock(2) wakes its waiters in order, but hands nothing over: a process that takes the lock again
+// at once beats the woken waiter, and later readers pass a waiting writer. A waiter therefore
+// stands in the turnstile while it waits, and whoever would take the lock repeatedly looks there
+// first. Programs that know nothing of it (flock(1)) still exclude ours; they are only not as
+// polite. A file system that cannot keep the queue costs fairness, never exclusion, so errors are
+// not reported.
+#ifndef HOLDFAST_TURNSTILE_H_
+#define HOLDFAST_TURNSTILE_H_
+
+namespace holdfast {
+
+// Blocks until this descriptor is the first in the queue.
+void EnterTurnstile(int fd);
+void LeaveTurnstile(int fd);
+
+// Whether somebody stands in the queue: 1 or 0.
+int TurnstileOccupied(int fd);
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_TURNSTILE_H_

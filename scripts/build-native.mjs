@@ -1,0 +1,36 @@
+// Builds the addon for the machine it runs on: node scripts/build-native.mjs [--asan] [--tsan] [--debug]
+// Headers that came with Node are used where they are; node-gyp fetches them only where they are not.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+
+const { values } = parseArgs({
+  options: {
+    asan: { type: 'boolean', default: false },
+    tsan: { type: 'boolean', default: false },
+    debug: { type: 'boolean', default: false },
+  },
+});
+
+const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
+const installation = dirname(dirname(process.execPath));
+const headers = existsSync(join(installation, 'include', 'node', 'node_api.h'));
+
+const result = spawnSync(
+  process.execPath,
+  [
+    nodeGyp,
+    'rebuild',
+    values.debug ? '--debug' : '--release',
+    ...(headers ? [`--nodedir=${installation}`] : []),
+    '--silent',
+    '--',
+    `-Dasan=${Number(values.asan)}`,
+    `-Dtsan=${Number(values.tsan)}`,
+  ],
+  { stdio: 'inherit' },
+);
+process.exit(result.status ?? 1);
