@@ -60,7 +60,9 @@ async function main() {
   const scenarios = {};
   for (const name of chosen) {
     const { default: scenario } = await import(`./scenarios/${name}.mjs`);
+    const from = Date.now();
     scenarios[name] = await runScenario(scenario, { peers, programs, options });
+    console.log(`(${name}: ${((Date.now() - from) / 1000).toFixed(0)} s)`);
   }
 
   const results = {

@@ -62,7 +62,7 @@ const sound = { lost: 0, overlaps: 0 };
 const situation = (/** @type {number} */ processes, /** @type {number} */ pauseMs, /** @type {boolean} */ full) => ({
   id: `${processes}-${pauseMs ? 'pauses' : 'tight'}`,
   title: `${processes} processes, ${pauseMs ? '1 ms pauses' : 'tight loops'}`,
-  params: { processes, pauseMs, ms: full ? 1000 : 250 },
+  params: { processes, pauseMs, ms: full ? 600 : 250 },
 });
 
 /** @type {import('../lib/scenario.mjs').Scenario} */

@@ -26,7 +26,7 @@ export default {
     [false, true].map((turn) => ({
       id: turn ? 'turns' : 'tight',
       title: turn ? 'one turn of the loop after each lock' : 'nothing but locks',
-      params: { turn, ms: full ? 1000 : 300 },
+      params: { turn, ms: full ? 500 : 300 },
     })),
   rounds: (full) => (full ? 2 : 1),
   columns: [

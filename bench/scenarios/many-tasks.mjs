@@ -31,7 +31,7 @@ export default {
     [100, 1000].map((tasks) => ({
       id: `${tasks}`,
       title: `${tasks.toLocaleString('en')} tasks`,
-      params: { tasks, budgetMs: full ? 2500 : 500 },
+      params: { tasks, budgetMs: full ? 1500 : 500 },
     })),
   rounds: (full) => (full ? 2 : 1),
   columns: [
