@@ -24,6 +24,13 @@ interface Answer {
   error?: { name: string; message: string; code?: string };
 }
 
+export interface ActorOptions {
+  execArgv?: string[];
+  env?: NodeJS.ProcessEnv;
+  /** Whether what it writes on its way out is of no interest. */
+  quiet?: boolean;
+}
+
 /** A real process that runs functions for a test. */
 export class Actor {
   readonly events = new EventEmitter();
@@ -45,13 +52,11 @@ export class Actor {
     });
   }
 
-  static async start(
-    options: { execArgv?: string[]; env?: NodeJS.ProcessEnv } = {},
-  ): Promise<Actor> {
+  static async start(options: ActorOptions = {}): Promise<Actor> {
     const child = fork(program, {
       execArgv: options.execArgv ?? [],
       env: { ...process.env, HOLDFAST_ENTRY: entry, ...options.env },
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      stdio: ['ignore', 'inherit', options.quiet ? 'ignore' : 'inherit', 'ipc'],
     });
     const actor = new Actor(child);
     actors.add(actor);
