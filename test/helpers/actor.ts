@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
@@ -21,7 +21,7 @@ interface Answer {
   id?: number;
   event?: string;
   value?: unknown;
-  error?: { name: string; message: string; code?: string };
+  error?: NodeJS.ErrnoException;
 }
 
 /** A real process that runs functions for a test. */
@@ -46,9 +46,10 @@ export class Actor {
   }
 
   static async start(
-    options: { execArgv?: string[]; env?: NodeJS.ProcessEnv } = {},
+    options: Pick<ForkOptions, 'execPath' | 'execArgv' | 'env' | 'uid' | 'gid' | 'cwd'> = {},
   ): Promise<Actor> {
     const child = fork(program, {
+      ...options,
       execArgv: options.execArgv ?? [],
       env: { ...process.env, HOLDFAST_ENTRY: entry, ...options.env },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
