@@ -2,7 +2,7 @@ import { LockExpiredError, LockLostError } from './errors.js';
 import { type HolderRecord, parseHolderRecord } from './holder-record.js';
 import { unwatchForLeak, watchForLeak } from './leak-check.js';
 import { forgetLease, type Loss, setLossListener, startLease } from './lease.js';
-import type { Hold, LockFile, Owner } from './lock-file.js';
+import type { Hold, LockFile, LossCause, Owner } from './lock-file.js';
 import { status } from './native.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
 import { errorFrom } from './system-error.js';
@@ -42,6 +42,7 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
   #hold: Hold;
   #lease: number;
   #lost: LockLostError | null = null;
+  #announced: LockLostError | null = null;
   #controller: AbortController | undefined;
   #onLost: Loss | undefined;
   #onRelease: (() => void) | undefined;
@@ -96,7 +97,8 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.#lost !== null) this.#controller.abort(this.#lost);
+      const reason = this.#lost ?? this.#announced;
+      if (reason !== null) this.#controller.abort(reason);
     }
     return this.#controller.signal;
   }
@@ -142,14 +144,7 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
     if (file.owners.length > 1) {
       file.owners.splice(file.owners.indexOf(this), 1);
     } else {
-      const { successor } = file;
-      if (successor === null) {
-        const result = file.unlock();
-        if (result < 0) throw errorFrom(result, this);
-      } else {
-        successor.takeFrom(file);
-      }
-      this.#end(file);
+      this.#giveUp(file);
     }
     this.#file = null;
     this.#onRelease?.();
@@ -190,8 +185,14 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
     return this.#file === null ? null : new FileLock(this.#file, request, this);
   }
 
+  /** @internal Aborts the signal although the lock is still held: its holder has little time left. */
+  announceLoss(error: LockLostError): void {
+    this.#announced = error;
+    this.#controller?.abort(error);
+  }
+
   /** @internal Ends the hold for this object and all that share it, and tells them why. */
-  takeAway(cause: 'lease' | 'releaseAll' | Error): void {
+  takeAway(cause: LossCause): void {
     const file = this.#file;
     if (file === null) return;
     const { owners, successor } = file;
@@ -200,6 +201,17 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
     this.#end(file);
     for (const owner of owners) (owner as FileLock).#lose(error);
     successor?.vanished(file.number);
+  }
+
+  #giveUp(file: LockFile): void {
+    const { successor } = file;
+    if (successor !== null) {
+      successor.takeFrom(file, () => this.#end(file));
+      return;
+    }
+    const result = file.unlock();
+    if (result < 0) throw errorFrom(result, this);
+    this.#end(file);
   }
 
   #lose(error: LockLostError): void {
@@ -236,23 +248,19 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
     if (result !== status.done) this.assertHeld();
   }
 
-  #lossFrom(cause: 'lease' | 'releaseAll' | Error): LockLostError {
+  #lossFrom(cause: LossCause): LockLostError {
     if (cause === 'lease') {
       return new LockExpiredError(
         `the lease of ${this.#lease} ms on ${this.resource} ran out before it was renewed`,
-        this.#details(),
+        { resource: this.resource, lockPath: this.lockPath },
       );
     }
     if (cause === 'releaseAll')
       return this.#lostError(`releaseAll() took the lock on ${this.resource}`);
-    return this.#lostError(`the lock on ${this.resource} was taken away: ${cause.message}`, cause);
+    return cause;
   }
 
-  #lostError(message: string, cause?: Error): LockLostError {
-    return new LockLostError(message, { ...this.#details(), cause });
-  }
-
-  #details() {
-    return { resource: this.resource, lockPath: this.lockPath };
+  #lostError(message: string): LockLostError {
+    return new LockLostError(message, { resource: this.resource, lockPath: this.lockPath });
   }
 }

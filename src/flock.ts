@@ -1,4 +1,5 @@
 import { addon, status } from './native.js';
+import { invalid } from './options.js';
 import { systemError } from './system-error.js';
 
 const modes = { unlock: 0, shared: 1, exclusive: 2 } as const;
@@ -26,16 +27,12 @@ const modes = { unlock: 0, shared: 1, exclusive: 2 } as const;
  */
 export function flock(fd: number, mode: 'exclusive' | 'shared' | 'unlock'): boolean {
   if (!Number.isInteger(fd) || fd < 0 || fd > 2 ** 31 - 1) {
-    throw argumentError(`fd must be a file descriptor, not ${String(fd)}`);
+    throw invalid('fd', 'a file descriptor', fd);
   }
   if (!Object.hasOwn(modes, mode)) {
-    throw argumentError(`mode must be 'exclusive', 'shared' or 'unlock', not ${String(mode)}`);
+    throw invalid('mode', "'exclusive', 'shared' or 'unlock'", mode);
   }
   const result = addon.flock(fd, modes[mode]);
   if (result < 0) throw systemError(result, 'flock');
   return result === status.done;
-}
-
-function argumentError(message: string): TypeError {
-  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
 }

@@ -7,6 +7,7 @@ export {
 } from './errors.js';
 export { FileLock } from './file-lock.js';
 export { flock } from './flock.js';
+export { type GuardOptions, guardProcess } from './guard-process.js';
 export { type HeldLock, heldLocks, releaseAll } from './held-locks.js';
 export type { HolderRecord } from './holder-record.js';
 export { reclaimLeaked } from './leak-check.js';

@@ -1,3 +1,4 @@
+import type { LockLostError } from './errors.js';
 import { addon, listen, type NativeLockHandle, outcome, requestFlags, unlisten } from './native.js';
 import { finite, type LockRequest } from './options.js';
 
@@ -21,15 +22,21 @@ export interface Hold {
   ended: boolean;
 }
 
+/** Why a lock is taken away from its holder. */
+export type LossCause = 'lease' | 'releaseAll' | LockLostError;
+
 /** Whoever has to be told when the lock is taken away from it. */
 export interface Owner {
-  takeAway(cause: 'lease' | 'releaseAll' | Error): void;
+  takeAway(cause: LossCause): void;
 }
 
 /** Whoever may take a lock over, still locked, instead of letting it go. */
 export interface Successor {
-  /** Called once for each lock that was given this successor, when its holder is done. */
-  takeFrom(file: LockFile): void;
+  /**
+   * Called when the holder is done. `onEnd` is called once the lock is not its any more, before
+   * anybody else is told to have it.
+   */
+  takeFrom(file: LockFile, onEnd: () => void): void;
   /** The lock went without being released: its lease ran out, or it was found leaked. */
   vanished(number: number): void;
 }

@@ -75,7 +75,8 @@ const suffix = '.flock';
 const mostLabelBytes = 200;
 const noDetails: [] = [];
 
-function invalid(name: string, expected: string, value: unknown): TypeError {
+/** The error for an argument that cannot be used. */
+export function invalid(name: string, expected: string, value: unknown): TypeError {
   const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
   const error: TypeError & { code?: string } = new TypeError(
     `${name} must be ${expected}, not ${shown}`,

@@ -134,17 +134,19 @@ export class WaitQueue implements Successor {
     this.#dropIfIdle();
   }
 
-  takeFrom(file: LockFile): void {
+  takeFrom(file: LockFile, onEnd: () => void): void {
+    const { number } = file;
     const head = this.#head();
-    const last = this.#holders.size === 1 && this.#holders.has(file.number);
+    const last = this.#holders.size === 1 && this.#holders.has(number);
     if (head !== undefined && last && this.#wait === null) {
-      this.#holders.delete(file.number);
-      this.#handOver(file, head);
+      this.#holders.delete(number);
+      this.#handOver(file, head, onEnd);
       return;
     }
     const result = file.unlock();
     if (result < 0 && file.hold !== null) throw errorFrom(result, file.hold);
-    this.vanished(file.number);
+    onEnd();
+    this.vanished(number);
   }
 
   vanished(number: number): void {
@@ -273,11 +275,12 @@ export class WaitQueue implements Successor {
     this.#serve();
   }
 
-  #handOver(from: LockFile, head: Waiter): void {
+  #handOver(from: LockFile, head: Waiter, onEnd: () => void): void {
     const file = LockFile.take();
     const result = this.#turnIsOver()
       ? this.#yield(from, file, head)
       : file.takeOver(from, head.request);
+    onEnd();
     if (this.#settle(head, file, result)) this.#serve();
   }
 

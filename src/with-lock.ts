@@ -1,6 +1,6 @@
 import { FileLock } from './file-lock.js';
 import { acquire } from './lock.js';
-import { type LockOptions, toRequest } from './options.js';
+import { invalid, type LockOptions, toRequest } from './options.js';
 import { runInScope } from './scope.js';
 
 /** What runs while the lock is held; it may renew it, check it, or release it early. */
@@ -48,9 +48,7 @@ export async function withLock<T>(
   const [options, fn] =
     typeof optionsOrFn === 'function' ? [undefined, optionsOrFn] : [optionsOrFn, maybeFn];
   if (typeof fn !== 'function') {
-    throw Object.assign(new TypeError('withLock needs a function as its last argument'), {
-      code: 'ERR_INVALID_ARG_VALUE',
-    });
+    throw invalid('fn', 'a function', fn);
   }
   const acquired = acquire(toRequest(resource, options));
   return run(acquired instanceof FileLock ? acquired : await acquired, fn);

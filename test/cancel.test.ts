@@ -201,13 +201,14 @@ needs('/proc')('an abort wins over a grant of the same instant, which is rolled 
   const resource = temporaryResource();
   const { actor } = await heldElsewhere(resource);
   const controller = new AbortController();
+  const threads = readdirSync('/proc/self/task').length;
   const waiting = lock(resource, { signal: controller.signal });
   await untilBlocked(`${resource}.flock`, 1);
   await actor.run(({ kept }) => {
     setTimeout(() => kept['lock'].release(), 10);
   });
-  // The thread has its lock while this event loop, busy here, has not heard of it.
-  while (blockedOn(`${resource}.flock`) > 0);
+  // The thread has got its lock and ended, of which this event loop, busy here, has not heard.
+  while (readdirSync('/proc/self/task').length > threads);
   controller.abort(new Error('too late'));
   // What is taken from now on is another lock, which the wait of before must not touch.
   const later = tryLock(resource);
@@ -234,6 +235,33 @@ needs('/proc')('a wait that was given up never releases a later lock', async () 
   await untilBlocked(`${resource}.flock`, 0);
   expect(held.held).toBe(true);
   await expect(isFree(actor, resource)).resolves.toBe(false);
+});
+
+test('waits that are given up at the moment of the grant lose no lock', async () => {
+  const resource = temporaryResource();
+  const { actor, release } = await heldElsewhere(resource);
+  let granted = 0;
+  for (let round = 0; round < 200; round += 1) {
+    const controller = new AbortController();
+    const waiting = lock(resource, { signal: controller.signal }).then(
+      (held) => {
+        granted += 1;
+        held.release();
+      },
+      () => {},
+    );
+    const released = release();
+    // From before the release to after the grant.
+    for (let turn = 0; turn < round % 20; turn += 1) await new Promise(setImmediate);
+    controller.abort();
+    await Promise.all([waiting, released]);
+    await actor.run(({ holdfast, kept }, resource) => {
+      kept['lock'] = holdfast.lockSync(resource, { timeout: 5_000 });
+    }, resource);
+  }
+  expect(granted).toBeLessThan(200);
+  await release();
+  await expect(isFree(actor, resource)).resolves.toBe(true);
 });
 
 test('with timeout 0, lock makes one attempt and answers through its promise', async () => {

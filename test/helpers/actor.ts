@@ -24,6 +24,13 @@ interface Answer {
   error?: NodeJS.ErrnoException;
 }
 
+type ForkedAs = Pick<ForkOptions, 'execPath' | 'execArgv' | 'env' | 'uid' | 'gid' | 'cwd'>;
+
+export interface ActorOptions extends ForkedAs {
+  /** Whether what it writes on its way out is of no interest. */
+  quiet?: boolean;
+}
+
 /** A real process that runs functions for a test. */
 export class Actor {
   readonly events = new EventEmitter();
@@ -45,14 +52,13 @@ export class Actor {
     });
   }
 
-  static async start(
-    options: Pick<ForkOptions, 'execPath' | 'execArgv' | 'env' | 'uid' | 'gid' | 'cwd'> = {},
-  ): Promise<Actor> {
+  static async start(options: ActorOptions = {}): Promise<Actor> {
+    const { quiet, ...forkedAs } = options;
     const child = fork(program, {
-      ...options,
+      ...forkedAs,
       execArgv: options.execArgv ?? [],
       env: { ...process.env, HOLDFAST_ENTRY: entry, ...options.env },
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      stdio: ['ignore', 'inherit', quiet ? 'ignore' : 'inherit', 'ipc'],
     });
     const actor = new Actor(child);
     actors.add(actor);
