@@ -1,5 +1,8 @@
 // JavaScript on one side, LockHandle on the other: arguments, results and the life of an
 // environment. src/native.ts describes the functions and validates what they are given.
+// A worker may be terminated at any instruction; what cannot be thrown any more is no fatal error
+// then.
+#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
 #include <memory>
@@ -17,7 +20,10 @@ namespace {
 void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* ticket) {
   if (env == nullptr) return;
   const auto number = static_cast<double>(reinterpret_cast<uintptr_t>(ticket));
-  listener.Call({Napi::Number::New(env, number)});
+  const napi_value argument = Napi::Number::New(env, number);
+  // Not listener.Call(): an environment that is ending still runs its loop, but no JavaScript, and
+  // that must not become an error of anybody.
+  napi_call_function(env, env.Undefined(), listener, 1, &argument, nullptr);
 }
 
 using Listener = Napi::TypedThreadSafeFunction<std::nullptr_t, void, CallListener>;
