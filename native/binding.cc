@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "binding_probe.h"
 #include "lock_handle.h"
 #include "os_thread.h"
 
@@ -302,6 +303,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("keepAlive", Napi::Function::New<KeepAlive>(env, "keepAlive"));
   exports.Set("letGo", Napi::Function::New<LetGo>(env, "letGo"));
   exports.Set("flock", Napi::Function::New<Flock>(env, "flock"));
+  exports.Set("probe", Napi::Function::New<Probe>(env, "probe"));
   return exports;
 }
 
