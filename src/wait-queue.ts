@@ -99,7 +99,7 @@ export class WaitQueue implements Successor {
    */
   waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
     const adopted = this.#abandoned.adopt(request.mode);
-    if (adopted !== undefined) opened?.letGo();
+    if (adopted !== undefined) opened.letGo();
     const file = adopted ?? opened;
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
     if (result !== status.done) {
@@ -275,7 +275,7 @@ export class WaitQueue implements Successor {
 
   #dropIfIdle(): void {
     if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.count > 0) return;
-    byIdentity.delete(this.#identity);
+    if (byIdentity.get(this.#identity) === this) byIdentity.delete(this.#identity);
     for (const path of this.#paths) {
       if (byPath.get(path) === this) byPath.delete(path);
     }
