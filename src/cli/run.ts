@@ -27,12 +27,12 @@ const flags = {
     type: 'string',
     short: 'l',
     value: 'SECONDS',
-    help: 'give the lock up, and end COMMAND, when this process hangs for so long',
+    help: 'lose the lock, and end COMMAND, when this process hangs so long',
   },
   label: { type: 'string', value: 'TEXT', help: 'what the lock is for, shown to who waits' },
   inherit: {
     type: 'boolean',
-    help: 'COMMAND and its background children hold the lock too, until the last one ends',
+    help: 'COMMAND and its children hold it too, until the last one ends',
   },
   quiet: { type: 'boolean', short: 'q', help: 'do not say who holds the lock on a failure' },
 } as const;
