@@ -85,7 +85,7 @@ int LockHandle::FinishWait() {
   return same == 0 ? Granted() : GiveBack(same);
 }
 
-// The wait may have been long: somebody may have deleted the file and made a new one.
+// The wait may have been long: somebody may have deleted or renamed the file and made a new one.
 int LockHandle::CompareWithPath() {
   const int status = GetStatus(open_, &file_);
   if (status != 0) return status < 0 ? Failure(Operation::kStatus, status) : status;
@@ -104,8 +104,7 @@ int LockHandle::TakeOver(LockHandle* from) {
     if (result != 0) return result < 0 ? GiveBack(Failure(Operation::kLock, result)) : result;
   }
   held_since_ = MonotonicNow();
-  const int status = GetStatus(open_, &file_);
-  if (status != 0 || !file_.linked) return GiveBack(kReplaced);
+  if (CompareWithPath() != 0) return GiveBack(kReplaced);
   const int result = Granted();
   // The record still says "held" by the one that handed over: that is no crash.
   if (from->stamped_) crashed_record_.clear();
