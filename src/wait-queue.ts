@@ -1,3 +1,5 @@
+import { AbandonedWaits, letGo } from './abandoned-waits.js';
+import { LocalTurn } from './local-turn.js';
 import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
@@ -14,10 +16,6 @@ export interface Waiter {
   fail(error: Error): void;
 }
 
-// A thread with a long queue of its own lets other processes have their turn after this.
-const mostHandOvers = 64;
-const longestTurnMs = 10;
-
 const byIdentity = new Map<string, WaitQueue>();
 const byPath = new Map<string, WaitQueue>();
 
@@ -27,14 +25,14 @@ const byPath = new Map<string, WaitQueue>();
  * still locked, without a system call to wait in.
  */
 export class WaitQueue implements Successor {
-  readonly #identity: string;
+  #identity: string;
+  #replaced = false;
   readonly #waiters = new Set<Waiter>();
   readonly #holders = new Map<number, Hold>();
   readonly #paths = new Set<string>();
-  readonly #abandoned = new Map<LockMode, LockFile>();
+  readonly #abandoned = new AbandonedWaits();
+  readonly #turn = new LocalTurn();
   #wait: { file: LockFile; mode: LockMode } | null = null;
-  #turnStarted = 0;
-  #handOvers = 0;
 
   private constructor(identity: string) {
     this.#identity = identity;
@@ -95,7 +93,7 @@ export class WaitQueue implements Successor {
    * when the time is over. Asynchronous waiters may go on with the wait that is left behind then.
    */
   waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
-    const adopted = this.#adopt(request.mode);
+    const adopted = this.#abandoned.adopt(request.mode);
     if (adopted !== undefined) letGo(opened);
     const file = adopted ?? opened;
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
@@ -104,28 +102,11 @@ export class WaitQueue implements Successor {
     } else if (file.waitFor(milliseconds) === status.done) {
       result = file.finishWait(request);
     } else {
-      this.#abandon(file, request.mode);
-      return { result: status.contended, file };
+      this.#abandoned.add(file, request.mode);
+      result = status.contended;
     }
     this.#dropIfIdle();
     return { result, file };
-  }
-
-  #adopt(mode: LockMode): LockFile | undefined {
-    const file = this.#abandoned.get(mode);
-    if (file === undefined) return undefined;
-    this.#abandoned.delete(mode);
-    if (file.adopt()) return file;
-    letGo(file);
-    return undefined;
-  }
-
-  /** Leaves a wait behind that somebody may adopt later. */
-  #abandon(file: LockFile, mode: LockMode): void {
-    if (file.abandon()) this.#abandoned.set(mode, file);
-    // Granted in this very moment: nobody wants it, and what comes later must not be touched.
-    else letGo(file);
-    this.#dropIfIdle();
   }
 
   /** Lets go of a file that was opened for a wait here that will not be. */
@@ -178,7 +159,7 @@ export class WaitQueue implements Successor {
         this.#dropIfIdle();
         return;
       }
-      const adopted = this.#adopt(head.request.mode);
+      const adopted = this.#abandoned.adopt(head.request.mode);
       if (adopted !== undefined) {
         letGo(unused);
         this.#wait = { file: adopted, mode: head.request.mode };
@@ -192,7 +173,24 @@ export class WaitQueue implements Successor {
   }
 
   #try({ request }: Waiter, file: LockFile): number {
-    return request.remote ? status.contended : file.tryAcquire(request);
+    if (request.remote) return status.contended;
+    const result = file.tryAcquire(request);
+    if (this.#replaced && result >= status.done && result <= status.contended) this.#move(file);
+    return result;
+  }
+
+  /** Those here wait for another file now; the old one's number may be given to any new file. */
+  #move(file: LockFile): void {
+    this.#replaced = false;
+    this.#abandoned.forget();
+    this.#unregister();
+    this.#identity = file.identity;
+    if (!byIdentity.has(this.#identity)) byIdentity.set(this.#identity, this);
+    this.#meetHolders(file);
+  }
+
+  #unregister(): void {
+    if (byIdentity.get(this.#identity) === this) byIdentity.delete(this.#identity);
   }
 
   /** Acts on the result of an attempt. False when the first waiter waits in the kernel now. */
@@ -211,6 +209,7 @@ export class WaitQueue implements Successor {
     }
     if (result === status.replaced) {
       file.recycle();
+      this.#replaced = true;
       return true;
     }
     return this.#fail(head, file, result);
@@ -247,7 +246,7 @@ export class WaitQueue implements Successor {
   #ended(file: LockFile): void {
     if (this.#wait?.file === file) {
       this.#wait = null;
-      this.#handOvers = 0;
+      this.#turn.end();
       const head = this.#head();
       if (head !== undefined) {
         const result = file.finishWait(head.request);
@@ -258,10 +257,7 @@ export class WaitQueue implements Successor {
       this.#serve();
       return;
     }
-    for (const [mode, abandoned] of this.#abandoned) {
-      if (abandoned === file) this.#abandoned.delete(mode);
-    }
-    letGo(file);
+    this.#abandoned.remove(file);
     this.#dropIfIdle();
   }
 
@@ -270,36 +266,29 @@ export class WaitQueue implements Successor {
     const wait = this.#wait;
     if (wait !== null && this.#head()?.request.mode !== wait.mode) {
       this.#wait = null;
-      this.#abandon(wait.file, wait.mode);
+      this.#abandoned.add(wait.file, wait.mode);
     }
     this.#serve();
   }
 
   #handOver(from: LockFile, head: Waiter, onEnd: () => void): void {
     const file = LockFile.take();
-    const result = this.#turnIsOver()
+    const result = this.#turn.isOver()
       ? this.#yield(from, file, head)
       : file.takeOver(from, head.request);
     onEnd();
     if (this.#settle(head, file, result)) this.#serve();
   }
 
-  #turnIsOver(): boolean {
-    if (this.#handOvers === 0) this.#turnStarted = performance.now();
-    this.#handOvers += 1;
-    return this.#handOvers > mostHandOvers || performance.now() - this.#turnStarted > longestTurnMs;
-  }
-
   /** Lets the lock go for whoever waits in other processes; the next one here waits behind them. */
   #yield(from: LockFile, file: LockFile, { request }: Waiter): number {
-    this.#handOvers = 0;
-    from.unlock();
+    if (from.unlock() !== status.done) return file.takeOver(from, request);
     return request.remote ? status.contended : file.openInTurn(request);
   }
 
   #dropIfIdle(): void {
     if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.size > 0) return;
-    byIdentity.delete(this.#identity);
+    this.#unregister();
     for (const path of this.#paths) {
       if (byPath.get(path) === this) byPath.delete(path);
     }
@@ -309,9 +298,4 @@ export class WaitQueue implements Successor {
     }
     this.#holders.clear();
   }
-}
-
-function letGo(file: LockFile | undefined): void {
-  file?.discard();
-  file?.recycle();
 }
