@@ -1,5 +1,13 @@
 import type { LockLostError } from './errors.js';
-import { addon, listen, type NativeLockHandle, outcome, requestFlags, unlisten } from './native.js';
+import {
+  addon,
+  listen,
+  type NativeLockHandle,
+  outcome,
+  requestFlags,
+  status,
+  unlisten,
+} from './native.js';
 import { finite, type LockRequest } from './options.js';
 
 /**
@@ -226,6 +234,11 @@ export class LockFile {
   /** Unlocks and closes; answers a negative failure when the lock could not be given up. */
   unlock(): number {
     return this.#native.release();
+  }
+
+  /** As `unlock`, and where the system refuses that, closes the file: the lock ends with it. */
+  forceUnlock(): void {
+    if (this.unlock() < status.done) addon.letGo(this.number);
   }
 
   /** Closes what is not held; a wait that was granted meanwhile is given back. */
