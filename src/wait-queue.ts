@@ -3,6 +3,7 @@ import { LocalTurn } from './local-turn.js';
 import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
+import { timeoutError } from './pending.js';
 import { errorFrom } from './system-error.js';
 
 /** Somebody of this thread who waits for a lock. */
@@ -55,7 +56,11 @@ export class WaitQueue implements Successor {
 
   /** The queue for a file that has not been opened, because that may take long. */
   static ofRemote(path: string): WaitQueue {
-    return byIdentity.get(path) ?? new WaitQueue(path);
+    const queue = byIdentity.get(path) ?? new WaitQueue(path);
+    for (const holder of LockFile.existing()) {
+      if (holder.hold?.lockPath === path && holder.held) queue.#addHolder(holder);
+    }
+    return queue;
   }
 
   static *all(): Generator<WaitQueue> {
@@ -154,7 +159,7 @@ export class WaitQueue implements Successor {
     let unused = opened;
     for (;;) {
       const head = this.#head();
-      if (head === undefined || this.#wait !== null || this.#heldHereAgainst(head)) {
+      if (head === undefined || this.#wait !== null || this.#heldHereAgainst(head.request)) {
         letGo(unused);
         this.#dropIfIdle();
         return;
@@ -230,12 +235,18 @@ export class WaitQueue implements Successor {
 
   #fail(waiter: Waiter, file: LockFile, result: number): true {
     this.#waiters.delete(waiter);
-    waiter.fail(errorFrom(result, waiter.request));
+    const { request } = waiter;
+    waiter.fail(result === status.contended ? timeoutError(request) : errorFrom(result, request));
     letGo(file);
     return true;
   }
 
-  #heldHereAgainst({ request }: Waiter): boolean {
+  /** Whether a request cannot be granted at once, as far as this thread knows. */
+  blocks(request: LockRequest): boolean {
+    return this.#waiters.size > 0 || this.#heldHereAgainst(request);
+  }
+
+  #heldHereAgainst(request: LockRequest): boolean {
     for (const hold of this.#holders.values()) {
       if (hold.mode === 'exclusive' || request.mode === 'exclusive') return true;
     }
