@@ -1,4 +1,4 @@
-import { LockLostError } from './errors.js';
+import { LockExpiredError, type LockLostError } from './errors.js';
 import { type Hold, type LockFile, type Owner, onLeak } from './lock-file.js';
 import { listen, status, unlisten } from './native.js';
 import { traceExpire } from './tracing.js';
@@ -49,12 +49,13 @@ function expire(hold: Hold): void {
   lease.owner.deref()?.takeAway('lease');
 }
 
+// What was leaked will not be renewed: whoever waits for its scope need not wait for the lease to end.
 onLeak((hold) => {
   const lease = leases.get(hold);
   forgetLease(hold);
   lease?.onLost?.(
-    new LockLostError(
-      `the lock on ${hold.resource} was leaked: nothing refers to its holder any more`,
+    new LockExpiredError(
+      `the lock on ${hold.resource} was leaked: nothing is left that could renew its lease`,
       hold,
     ),
   );

@@ -14,6 +14,9 @@ export const status = {
   recordTooLong: 5,
 } as const;
 
+/** What `release` answers when it kept the descriptor for a lock that will follow at once. */
+export const kept = 1;
+
 /** Bits of the `flags` argument; the file permissions stand above them. */
 export const requestFlags = { exclusive: 1, record: 2, inTurn: 4, permissionsShift: 8 } as const;
 
@@ -41,6 +44,7 @@ export interface NativeLockHandle {
   ): number;
   release(): number;
   discard(): void;
+  closeKept(): void;
   limit(milliseconds: number, ticket: number): number;
   held(): boolean;
   ageMs(): number;

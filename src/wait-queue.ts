@@ -293,7 +293,7 @@ export class WaitQueue implements Successor {
 
   /** Lets the lock go for whoever waits in other processes; the next one here waits behind them. */
   #yield(from: LockFile, file: LockFile, { request }: Waiter): number {
-    if (from.unlock() !== status.done) return file.takeOver(from, request);
+    if (from.unlock() < status.done) return file.takeOver(from, request);
     return request.remote ? status.contended : file.openInTurn(request);
   }
 
