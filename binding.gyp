@@ -12,11 +12,13 @@
       'dependencies': [ "<!(node -p \"require('node-addon-api').targets\"):node_addon_api" ],
       'sources': [
         'native/binding.cc',
+        'native/binding_probe.cc',
         'native/holder_record.cc',
         'native/holding.cc',
         'native/lease_watchdog.cc',
         'native/lock_handle.cc',
         'native/lock_waiter.cc',
+        'native/parked_thread.cc',
       ],
       # Only the two registration symbols are for others; hidden ones also load faster.
       'cflags_cc': [

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "binding_probe.h"
 #include "lock_handle.h"
 #include "os_thread.h"
 
@@ -123,6 +124,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
                            InstanceMethod<&HandleObject::CloseKept>("closeKept"),
                            InstanceMethod<&HandleObject::Limit>("limit"),
                            InstanceMethod<&HandleObject::Held>("held"),
+                           InstanceMethod<&HandleObject::IsAwaited>("isAwaited"),
                            InstanceMethod<&HandleObject::AgeMs>("ageMs"),
                            InstanceMethod<&HandleObject::Identity>("identity"),
                            InstanceMethod<&HandleObject::Holders>("holders"),
@@ -226,6 +228,9 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
     const int64_t milliseconds = info[0].As<Napi::Number>().Int64Value();
     return Number(info, handle_.Limit(milliseconds, NotifyWith(ToTicket(info[1]))));
   }
+  Napi::Value IsAwaited(const Napi::CallbackInfo& info) {
+    return Boolean(info, handle_.IsAwaited());
+  }
   Napi::Value Held(const Napi::CallbackInfo& info) { return Boolean(info, handle_.held()); }
   Napi::Value AgeMs(const Napi::CallbackInfo& info) {
     return Number(info, static_cast<double>(MonotonicNow() - handle_.held_since()) / 1e6);
@@ -302,6 +307,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("keepAlive", Napi::Function::New<KeepAlive>(env, "keepAlive"));
   exports.Set("letGo", Napi::Function::New<LetGo>(env, "letGo"));
   exports.Set("flock", Napi::Function::New<Flock>(env, "flock"));
+  exports.Set("probe", Napi::Function::New<Probe>(env, "probe"));
   return exports;
 }
 

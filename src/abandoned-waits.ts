@@ -1,49 +1,41 @@
 import type { LockFile } from './lock-file.js';
 import type { LockMode } from './options.js';
 
-/** Closes a file that was opened for nothing. */
-export function letGo(file: LockFile | undefined): void {
-  file?.discard();
-  file?.recycle();
-}
-
-/**
- * Waits in the kernel that nobody wants any more, at most one for each mode. They cannot be revoked:
- * the next one who wants the same goes on with one, or it gives its lock back when it is granted.
- */
+/** Waits in the kernel that were given up, at most one for each mode, until somebody adopts them. */
 export class AbandonedWaits {
   readonly #files = new Map<LockMode, LockFile>();
 
-  get size(): number {
+  get count(): number {
     return this.#files.size;
   }
 
+  /** Leaves a wait behind. */
   add(file: LockFile, mode: LockMode): void {
     if (file.abandon()) this.#files.set(mode, file);
     // Granted in this very moment: nobody wants it, and what comes later must not be touched.
-    else letGo(file);
+    else file.letGo();
   }
 
+  /** A wait to go on with, if there is one that has not ended meanwhile. */
   adopt(mode: LockMode): LockFile | undefined {
     const file = this.#files.get(mode);
     if (file === undefined) return undefined;
     this.#files.delete(mode);
     if (file.adopt()) return file;
-    letGo(file);
+    file.letGo();
     return undefined;
   }
 
-  /** One of them has ended. */
-  remove(file: LockFile): void {
+  /** Forgets a wait that was granted to nobody and has given the lock back. */
+  ended(file: LockFile): void {
     for (const [mode, abandoned] of this.#files) {
       if (abandoned === file) this.#files.delete(mode);
     }
-    letGo(file);
+    file.letGo();
   }
-
   /** They wait for a file that nobody wants any more either. */
   forget(): void {
-    for (const file of this.#files.values()) letGo(file);
+    for (const file of this.#files.values()) file.letGo();
     this.#files.clear();
   }
 }

@@ -235,6 +235,11 @@ export class LockFile {
     return this.#native.held();
   }
 
+  /** Whether another process is known to wait for the lock that is held here. */
+  get isAwaited(): boolean {
+    return this.#native.isAwaited();
+  }
+
   get ageMs(): number {
     return this.#native.ageMs();
   }
@@ -269,5 +274,11 @@ export class LockFile {
   discard(): void {
     unlisten(this.#ticket);
     this.#native.discard();
+  }
+
+  /** Closes what is not held, for the next use of this object. */
+  letGo(): void {
+    this.discard();
+    this.recycle();
   }
 }

@@ -47,6 +47,7 @@ export interface NativeLockHandle {
   closeKept(): void;
   limit(milliseconds: number, ticket: number): number;
   held(): boolean;
+  isAwaited(): boolean;
   ageMs(): number;
   identity(): string;
   holders(): number[];
@@ -67,6 +68,8 @@ interface Addon {
   keepAlive(alive: boolean): void;
   letGo(number: number): void;
   flock(fd: number, mode: 0 | 1 | 2): number;
+  /** Tries in the thread pool, holding nothing: 0 free, 1 held exclusively, 2 by sharers, or a failure. */
+  probe(fd: number): Promise<number>;
 }
 
 const shipped = [

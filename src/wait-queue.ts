@@ -1,10 +1,11 @@
-import { AbandonedWaits, letGo } from './abandoned-waits.js';
-import { LocalTurn } from './local-turn.js';
+import { AbandonedWaits } from './abandoned-waits.js';
+import { LocalHolders } from './local-holders.js';
 import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
 import { timeoutError } from './pending.js';
 import { errorFrom } from './system-error.js';
+import { Turn } from './turn.js';
 
 /** Somebody of this thread who waits for a lock. */
 export interface Waiter {
@@ -29,10 +30,10 @@ export class WaitQueue implements Successor {
   #identity: string;
   #replaced = false;
   readonly #waiters = new Set<Waiter>();
-  readonly #holders = new Map<number, Hold>();
+  readonly #holders = new LocalHolders(this);
   readonly #paths = new Set<string>();
   readonly #abandoned = new AbandonedWaits();
-  readonly #turn = new LocalTurn();
+  readonly #turn = new Turn();
   #wait: { file: LockFile; mode: LockMode } | null = null;
 
   private constructor(identity: string) {
@@ -50,7 +51,7 @@ export class WaitQueue implements Successor {
   /** The queue for a file that is open, whatever the spelling of its path. */
   static of(file: LockFile): WaitQueue {
     const queue = byIdentity.get(file.identity) ?? new WaitQueue(file.identity);
-    queue.#meetHolders(file);
+    queue.#holders.meet(file);
     return queue;
   }
 
@@ -58,9 +59,15 @@ export class WaitQueue implements Successor {
   static ofRemote(path: string): WaitQueue {
     const queue = byIdentity.get(path) ?? new WaitQueue(path);
     for (const holder of LockFile.existing()) {
-      if (holder.hold?.lockPath === path && holder.held) queue.#addHolder(holder);
+      if (holder.hold?.lockPath === path && holder.held) queue.#holders.add(holder);
     }
     return queue;
+  }
+
+  /** Those of this thread who wait, less its waits in the kernel, wanted or not. */
+  static unseenAt(path: string): number {
+    const q = byPath.get(path);
+    return q === undefined ? 0 : q.#waiters.size - q.#abandoned.count - (q.#wait === null ? 0 : 1);
   }
 
   static *all(): Generator<WaitQueue> {
@@ -73,7 +80,7 @@ export class WaitQueue implements Successor {
 
   /** What this thread holds of the file. */
   get holds(): Hold[] {
-    return [...this.#holders.values()].filter((hold) => !hold.ended);
+    return this.#holders.holds;
   }
 
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
@@ -83,7 +90,7 @@ export class WaitQueue implements Successor {
     this.#paths.add(waiter.request.lockPath);
     byPath.set(waiter.request.lockPath, this);
     if (first) this.#serve(opened);
-    else letGo(opened);
+    else opened?.letGo();
   }
 
   /** Takes a waiter out who does not want the lock any more. */
@@ -99,7 +106,7 @@ export class WaitQueue implements Successor {
    */
   waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
     const adopted = this.#abandoned.adopt(request.mode);
-    if (adopted !== undefined) letGo(opened);
+    if (adopted !== undefined) opened.letGo();
     const file = adopted ?? opened;
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
     if (result !== status.done) {
@@ -116,16 +123,15 @@ export class WaitQueue implements Successor {
 
   /** Lets go of a file that was opened for a wait here that will not be. */
   decline(opened: LockFile | undefined): void {
-    letGo(opened);
+    opened?.letGo();
     this.#dropIfIdle();
   }
 
   takeFrom(file: LockFile, onEnd: () => void): void {
     const { number } = file;
     const head = this.#head();
-    const last = this.#holders.size === 1 && this.#holders.has(number);
-    if (head !== undefined && last && this.#wait === null) {
-      this.#holders.delete(number);
+    if (head !== undefined && this.#holders.isLast(number) && this.#wait === null) {
+      this.#holders.remove(number);
       this.#handOver(file, head, onEnd);
       return;
     }
@@ -136,7 +142,7 @@ export class WaitQueue implements Successor {
   }
 
   vanished(number: number): void {
-    this.#holders.delete(number);
+    this.#holders.remove(number);
     this.#serve();
   }
 
@@ -144,29 +150,19 @@ export class WaitQueue implements Successor {
     return this.#waiters.values().next().value;
   }
 
-  #meetHolders(file: LockFile): void {
-    for (const holder of file.holders()) this.#addHolder(holder);
-  }
-
-  #addHolder(file: LockFile): void {
-    if (file.hold === null) return;
-    file.successor = this;
-    this.#holders.set(file.number, file.hold);
-  }
-
   /** Brings the first waiters as far as they get: granted, or the first one waiting in the kernel. */
   #serve(opened?: LockFile): void {
     let unused = opened;
     for (;;) {
       const head = this.#head();
-      if (head === undefined || this.#wait !== null || this.#heldHereAgainst(head.request)) {
-        letGo(unused);
+      if (head === undefined || this.#wait !== null || this.#holders.block(head.request)) {
+        unused?.letGo();
         this.#dropIfIdle();
         return;
       }
       const adopted = this.#abandoned.adopt(head.request.mode);
       if (adopted !== undefined) {
-        letGo(unused);
+        unused?.letGo();
         this.#wait = { file: adopted, mode: head.request.mode };
         return;
       }
@@ -191,7 +187,7 @@ export class WaitQueue implements Successor {
     this.#unregister();
     this.#identity = file.identity;
     if (!byIdentity.has(this.#identity)) byIdentity.set(this.#identity, this);
-    this.#meetHolders(file);
+    this.#holders.meet(file);
   }
 
   #unregister(): void {
@@ -230,27 +226,20 @@ export class WaitQueue implements Successor {
   #grant(waiter: Waiter, file: LockFile): void {
     this.#waiters.delete(waiter);
     waiter.grant(file);
-    this.#addHolder(file);
+    this.#holders.add(file);
   }
 
   #fail(waiter: Waiter, file: LockFile, result: number): true {
     this.#waiters.delete(waiter);
     const { request } = waiter;
     waiter.fail(result === status.contended ? timeoutError(request) : errorFrom(result, request));
-    letGo(file);
+    file.letGo();
     return true;
   }
 
   /** Whether a request cannot be granted at once, as far as this thread knows. */
   blocks(request: LockRequest): boolean {
-    return this.#waiters.size > 0 || this.#heldHereAgainst(request);
-  }
-
-  #heldHereAgainst(request: LockRequest): boolean {
-    for (const hold of this.#holders.values()) {
-      if (hold.mode === 'exclusive' || request.mode === 'exclusive') return true;
-    }
-    return false;
+    return this.#waiters.size > 0 || this.#holders.block(request);
   }
 
   /** The wait in the kernel has ended, or an abandoned one has given its lock back. */
@@ -268,7 +257,7 @@ export class WaitQueue implements Successor {
       this.#serve();
       return;
     }
-    this.#abandoned.remove(file);
+    this.#abandoned.ended(file);
     this.#dropIfIdle();
   }
 
@@ -284,7 +273,7 @@ export class WaitQueue implements Successor {
 
   #handOver(from: LockFile, head: Waiter, onEnd: () => void): void {
     const file = LockFile.take();
-    const result = this.#turn.isOver()
+    const result = this.#turn.isOver(from)
       ? this.#yield(from, file, head)
       : file.takeOver(from, head.request);
     onEnd();
@@ -293,20 +282,17 @@ export class WaitQueue implements Successor {
 
   /** Lets the lock go for whoever waits in other processes; the next one here waits behind them. */
   #yield(from: LockFile, file: LockFile, { request }: Waiter): number {
+    this.#turn.end();
     if (from.unlock() < status.done) return file.takeOver(from, request);
     return request.remote ? status.contended : file.openInTurn(request);
   }
 
   #dropIfIdle(): void {
-    if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.size > 0) return;
+    if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.count > 0) return;
     this.#unregister();
     for (const path of this.#paths) {
       if (byPath.get(path) === this) byPath.delete(path);
     }
-    for (const number of this.#holders.keys()) {
-      const file = LockFile.byNumber(number);
-      if (file?.successor === this) file.successor = null;
-    }
-    this.#holders.clear();
+    this.#holders.forget();
   }
 }

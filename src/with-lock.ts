@@ -72,7 +72,7 @@ function run<T>(lock: FileLock, fn: LockScope<T>): T | Promise<T> {
   }
   if (!isPromiseLike(outcome)) {
     lock.release();
-    lock.throwIfLost();
+    if (lock.lost !== null) throw lock.lost;
     return outcome;
   }
   return settle(lock, outcome);
@@ -85,7 +85,8 @@ function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
 function settle<T>(lock: FileLock, outcome: PromiseLike<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     // Not a closure over the lock: a lease keeps this listener, and the listener must not keep the lock.
-    lock.onLost = reject;
+    lock.onLost.push(reject);
+    if (lock.lost !== null) reject(lock.lost);
     outcome.then(
       (value) => {
         try {

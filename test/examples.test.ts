@@ -39,18 +39,18 @@ const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf
   .map((file) => join('src', file));
 
 test('each public function has an example in its documentation', () => {
-  const text = sources.map((file) => readFileSync(join(root, file), 'utf8')).join('\n');
   const index = readFileSync(join(root, 'src/index.ts'), 'utf8');
-  const functions = [...text.matchAll(/^export (?:async )?function (\w+)/gm)]
-    .map(([, name]) => name as string)
-    .filter((name) => new RegExp(`\\b${name}\\b`).test(index));
-  expect(functions).toContain('withLock');
-  for (const name of functions) {
-    const documentation = new RegExp(
-      `@example \\S[^/]*\`\`\`\\s*\\*/\\s*export (?:async )?function ${name}\\b`,
-    );
-    expect(documentation.test(text.replaceAll(/\/\/ .*/g, '')), name).toBe(true);
+  const found: string[] = [];
+  for (const file of sources) {
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const { 1: name, index: at } of text.matchAll(/^export (?:async )?function (\w+)/gm)) {
+      if (!new RegExp(`\\b${name}\\b`).test(index) || found.includes(name as string)) continue;
+      found.push(name as string);
+      const documentation = text.slice(Math.max(0, text.lastIndexOf('\n}\n', at)), at);
+      expect(documentation, name).toMatch(/@example \S.*\n \* ```ts\n/);
+    }
   }
+  expect(found).toContain('withLock');
 });
 
 test(

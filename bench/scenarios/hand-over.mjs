@@ -23,7 +23,9 @@ const summarizeLatencies = (/** @type {number[]} */ latencies) => ({
 /** Keeps every core busy while `run` runs. */
 async function besideBusyCores(/** @type {boolean} */ busy, /** @type {() => Promise<any>} */ run) {
   const job = { scenario: 'hand-over', role: 'spinner', adapter: '', params: {}, limitMs };
-  const spinners = busy ? Array.from({ length: os.availableParallelism() }, () => new Worker(job)) : [];
+  const spinners = busy
+    ? Array.from({ length: os.availableParallelism() }, () => new Worker(job))
+    : [];
   try {
     await Promise.all(spinners.map((spinner) => spinner.receive('spinning')));
     return await run();
@@ -41,8 +43,13 @@ export default {
     'the holder calls release to just after the waiter has the lock, on an idle machine and with every core kept busy ' +
     'by a spinning process. The C floor is two processes that block in flock(2).',
   cases: (full) => [
-    { id: 'idle', title: 'idle cores', params: { busy: false, ms: full ? 1000 : 400 } },
-    { id: 'busy', title: 'busy cores', params: { busy: true, ms: full ? 1000 : 400 } },
+    { id: 'idle', title: 'idle cores', params: { busy: false, ms: full ? 800 : 400 } },
+    {
+      id: 'busy',
+      title: 'busy cores',
+      fullOnly: true,
+      params: { busy: true, ms: full ? 800 : 400 },
+    },
   ],
   rounds: (full) => (full ? 3 : 1),
   columns: [
@@ -89,7 +96,9 @@ export default {
     const [path] = createResources(dir, 1);
     const samples = Math.round(params.ms / ((minHoldMs + maxHoldMs) / 2));
     const args = [path, samples, minHoldMs * 1000, maxHoldMs * 1000];
-    const stdout = await besideBusyCores(params.busy, () => runProgram(programs.handover, args, limitMs));
+    const stdout = await besideBusyCores(params.busy, () =>
+      runProgram(programs.handover, args, limitMs),
+    );
     return summarizeLatencies(stdout.trim().split('\n').map(Number));
   },
 
