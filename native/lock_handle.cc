@@ -74,7 +74,7 @@ int LockHandle::Attempt(int64_t now) {
   if (request_.in_turn || (yields && Awaited(open_) != 0)) return kContended;
   const int result = TryLock(open_, request_.mode);
   if (result < 0) return Failure(Operation::kLock, result);
-  if (yields && result == 0) turns_->Start(request_.path, now);
+  if (yields && result == 0) turns_->Extend(request_.path, now);
   held_since_ = now;
   return result;
 }

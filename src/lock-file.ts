@@ -50,6 +50,7 @@ export interface Successor {
   vanished(number: number): void;
 }
 
+const nobody: Owner[] = [];
 const mostPooled = 64;
 const pool: LockFile[] = [];
 const all = new Map<number, WeakRef<LockFile>>();
@@ -101,7 +102,7 @@ export class LockFile {
   readonly #remains: Remains;
   #ticket = 0;
   /** The outermost holder first, then those that nest in it. */
-  owners: Owner[] = [];
+  owners = nobody;
 
   private constructor() {
     lastNumber += 1;
@@ -132,7 +133,7 @@ export class LockFile {
   recycle(): void {
     this.#remains.hold = null;
     this.#remains.successor = null;
-    this.owners = [];
+    this.owners = nobody;
     if (pool.length < mostPooled) pool.push(this);
   }
 
@@ -223,7 +224,7 @@ export class LockFile {
 
   begin(hold: Hold, owner: Owner): void {
     this.#remains.hold = hold;
-    this.owners.push(owner);
+    this.owners = [owner];
   }
 
   /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */
