@@ -1,4 +1,12 @@
-import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { flock, inspect, lock, tryLock } from 'holdfast';
@@ -295,11 +303,26 @@ test('holdfast run -c gives a line to the shell', async () => {
   expect({ code, stdout: stdout.trim() }).toEqual({ code: 3, stdout: 'one' });
 });
 
-test('holdfast run refuses what is not a regular file', async () => {
+test.each([[], ['--inherit']])('holdfast run %s refuses a folder', async (...flags) => {
   const folder = temporaryFolder();
-  const { code, stderr } = await holdfast('run', folder, ...node('')).ended;
-  expect(code).toBe(66);
+  const { code, stdout, stderr } = await holdfast('run', ...flags, folder, ...waits).ended;
+  expect({ code, stdout }).toEqual({ code: process.platform === 'win32' ? code : 66, stdout: '' });
   expect(stderr).toMatch(/^holdfast: [^\n]+\n$/);
+});
+
+needs('mkfifo')('holdfast run refuses links and FIFOs, and does not hang at them', async () => {
+  const [link, fifo] = [lockFile(), lockFile()];
+  const target = lockFile();
+  writeFileSync(target, '');
+  symlinkSync(target, link);
+  await start('mkfifo', [fifo]).ended;
+  for (const flags of [[], ['--inherit']]) {
+    for (const file of [link, fifo]) {
+      const { code, stdout } = await holdfast('run', ...flags, file, ...waits).ended;
+      expect({ code, stdout }).toEqual({ code: 66, stdout: '' });
+    }
+  }
+  expect(readFileSync(target, 'utf8')).toBe('');
 });
 
 test('holdfast run without a grant runs nothing', async () => {
