@@ -103,7 +103,8 @@ export class OldLock {
         throw busy(this.#path, payload.pid === undefined ? 'unknown' : `pid=${payload.pid}`);
       }
       await pause(Math.min(longestPollMs, pollStepMs * polls, left), signal);
-      lock.assertHeld();
+      // The time to hold it begins when it is all there.
+      lock.renew();
     }
   }
 

@@ -51,8 +51,7 @@ function optionsOf(wanted: Wanted, timeout: number): LockOptions {
   };
 }
 
-/** Whoever asked for more than one attempt: the error that says that there is no more time. */
-export function isBusy(error: unknown): error is LockError {
+function isBusy(error: unknown): error is LockError {
   return error instanceof LockTimeoutError || error instanceof LockDeadlockError;
 }
 
@@ -69,18 +68,22 @@ export async function attempt<T>(
   once: (options: LockOptions) => Promise<T>,
   isOwn: () => boolean = () => true,
 ): Promise<T> {
-  try {
-    return await once(optionsOf(wanted, wanted.timeoutMs));
-  } catch (error) {
-    if (!isBusy(error) || !isOwn()) throw error;
-    if (isHeldHere(error) && (await reclaimLeaked()) > 0) {
-      return attempt({ ...wanted, timeoutMs: 0 }, once, isOwn);
+  let timeout = wanted.timeoutMs;
+  for (let isLast = false; ; isLast = true) {
+    try {
+      return await once(optionsOf(wanted, timeout));
+    } catch (error) {
+      if (!isBusy(error) || !isOwn()) throw error;
+      if (isLast || !isHeldHere(error) || (await reclaimLeaked()) === 0) throw busy(wanted, error);
+      timeout = 0;
     }
-    const { lockPath, holder } = error;
-    const owner = holder === null ? 'unknown' : `pid=${holder.pid}`;
-    const { timeoutMs } = wanted;
-    throw wanted.busy(wanted.file, { timeoutMs, lockPath, owner, cause: error });
   }
+}
+
+function busy({ busy, file, timeoutMs }: Wanted, cause: LockError): FileLockTimeoutError {
+  const pid = cause.holder?.pid ?? (isHeldHere(cause) ? process.pid : undefined);
+  const owner = pid === undefined ? 'unknown' : `pid=${pid}`;
+  return busy(file, { timeoutMs, lockPath: cause.lockPath, owner, cause });
 }
 
 /** Takes the old protocol's lock as well, where it is wanted, within what is left of the time. */
