@@ -1,6 +1,6 @@
 import { createHook } from 'node:async_hooks';
 import type { FileLock } from './file-lock.js';
-import { enterScope, type Scope, scopeOf } from './scope.js';
+import { currentScope, enterScope, type Scope, scopeOf } from './scope.js';
 
 /** A promised lock and the async ids of whatever waits for it. */
 interface Opening {
@@ -82,6 +82,8 @@ function forget({ ids }: Opening): void {
  * ```
  */
 export function openScope(pending: Promise<FileLock>): Promise<FileLock> {
+  // Before Node 24 a storage that is first used inside of a hook does not reach what is started there.
+  enterScope(currentScope());
   const own: Opening = { ids: [] };
   watchBirths();
   opening = own;

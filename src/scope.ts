@@ -21,7 +21,7 @@ export interface NestedQueue {
 
 // Started with the first scope, not at import: before Node 24 every promise of a process costs more
 // once a storage is in use.
-let storage: AsyncLocalStorage<Scope> | undefined;
+let storage: AsyncLocalStorage<Scope | undefined> | undefined;
 
 function heldScope(scope: Scope | undefined): Scope | undefined {
   let current = scope;
@@ -49,8 +49,8 @@ export function scopeOf(lock: FileLock): Scope {
   };
 }
 
-/** Makes the rest of the running code, and all that it starts, a part of this scope. */
-export function enterScope(scope: Scope): void {
+/** Makes the rest of the running code, and all that it starts, a part of this scope, or of none. */
+export function enterScope(scope: Scope | undefined): void {
   storage ??= new AsyncLocalStorage();
   storage.enterWith(scope);
 }

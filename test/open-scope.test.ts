@@ -2,6 +2,7 @@ import { readFile } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type FileLock, lock, openScope, reclaimLeaked, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 
 function take(resource: string, timeout = Number.POSITIVE_INFINITY): Promise<FileLock> {
@@ -28,6 +29,26 @@ test('who awaits a lock with a scope may take it again, counted', async () => {
   inner.release();
   using later = tryLock(resource);
   expect(later?.held).toBe(true);
+});
+
+test('the first scope of a process, waited for, reaches what its function does later', async () => {
+  const resource = temporaryResource();
+  const held = tryLock(resource);
+  const actor = await Actor.start();
+  const nested = actor.run(async ({ holdfast, emit }, path) => {
+    const waiting = async () => {
+      const pending = holdfast.openScope(holdfast.lock(path));
+      setTimeout(emit, 0, 'waiting');
+      const outer = await pending;
+      await new Promise((resolve) => setImmediate(resolve));
+      const inner = await holdfast.lock(path, { reentrant: true, timeout: 0 });
+      return inner.token === outer.token;
+    };
+    return waiting();
+  }, resource);
+  await actor.next('waiting');
+  held?.release();
+  expect(await nested).toBe(true);
 });
 
 test('the scope reaches what its function calls, however deep', async () => {
