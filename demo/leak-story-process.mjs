@@ -6,8 +6,8 @@ import { acquireSessionWriteLock, withFileLock } from '../dist/session-lock/inde
 import { acquireOldSessionLock } from '../test/fixtures/old-session-lock.mjs';
 
 const [folder, leaseMs, oldTimeoutMs] = [process.argv[2], ...process.argv.slice(3).map(Number)];
-const oldSession = join(folder, 'old', 'chat.jsonl');
-const session = join(folder, 'new', 'chat.jsonl');
+const oldSession = join(folder, 'old-sessions', 'chat.jsonl');
+const session = join(folder, 'sessions', 'chat.jsonl');
 const retries = { retries: 10, factor: 2, minTimeout: 100, maxTimeout: 2_000 };
 
 // Long-running programs log what goes wrong and live on; that is how they leak.
@@ -67,6 +67,10 @@ const leaks = {
 };
 
 const actions = {
+  goOn() {
+    streams.get('go on')();
+  },
+
   leak(name) {
     void leaks[name]();
   },
@@ -86,6 +90,8 @@ const actions = {
   async appendNew(text) {
     const label = 'B: next message';
     const { lock, release } = await acquireSessionWriteLock({ sessionFile: session, label });
+    process.send({ holds: String(lock.token) });
+    await new Promise((resolve) => streams.set('go on', resolve));
     await jsonlStore(session).append({ text });
     await release();
     return String(lock.token);

@@ -4,16 +4,12 @@ import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const leaseMs = 2_000;
 const oldTimeoutMs = 1_000;
-const leaks = [
-  'callback never settles',
-  'cleanup throws before release',
-  'event loop is blocked',
-];
+const leaks = ['callback never settles', 'cleanup throws before release', 'event loop is blocked'];
 
 const program = fileURLToPath(new URL('leak-story-process.mjs', import.meta.url));
 const command = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
@@ -71,11 +67,15 @@ function seconds(ms) {
 function showStatus(folder, log) {
   if (!existsSync(command)) return;
   log('  $ holdfast status sessions');
-  const table = execFileSync(process.execPath, [command, 'status', folder], { encoding: 'utf8' });
-  for (const line of table.trimEnd().split('\n')) log(`    ${line.replaceAll(`${folder}/`, '')}`);
+  const options = { cwd: folder, encoding: 'utf8' };
+  const table = execFileSync(process.execPath, [command, 'status', 'sessions'], options);
+  for (const line of table.trimEnd().split('\n')) {
+    log(`    ${line.replaceAll(`${dirname(program)}/`, '').trimEnd()}`);
+  }
 }
 
 async function tell(leak, folder, log) {
+  const say = (line) => log(`  ${line.replaceAll(`${folder}/`, '')}`);
   const [a, b, other] = [new Player(folder), new Player(folder), new Player(folder)];
   try {
     await Promise.all([a, b, other].map((player) => player.next('ready')));
@@ -85,18 +85,24 @@ async function tell(leak, folder, log) {
     log(`A (pid ${a.pid}): ${leak}. It holds the session with token ${tokenOfA}, and lives on.`);
 
     const old = other.do('appendOld');
-    const current = b.do('appendNew', `B, after A: ${leak}`);
-    if (leak === leaks[0]) showStatus(join(folder, 'new'), log);
-    const failed = await old;
-    log(`  old protocol: B fails after ${seconds(failed.ms)}: ${failed.error?.message}`);
-    const appended = await current;
-    log(`  holdfast:     B appends after ${seconds(appended.ms)}, with token ${appended.value}.`);
+    const started = performance.now();
+    const granted = b.next('holds');
+    const appended = b.do('appendNew', `B, after A: ${leak}`);
+    if (leak === leaks[0]) showStatus(folder, log);
+    const { error } = await old;
+    say(`old protocol: B fails after ${seconds(oldTimeoutMs)}: ${error?.message}`);
+    const tokenOfB = BigInt((await granted).holds);
+    const waitedMs = performance.now() - started;
+    say(`holdfast: B has the session after ${seconds(waitedMs)}, with token ${tokenOfB}.`);
+    if (leak === leaks[0]) showStatus(folder, log);
+    await b.do('goOn');
+    await appended;
     const late = await a.do('writeLate');
-    log(`  A writes late and is refused (${late.error?.code}): ${late.error?.message}`);
-    return { leak, tokenOfA, tokenOfB: BigInt(appended.value), failed, appended, late, aLives: a.isAlive };
+    say(`A writes late and is refused (${late.error?.code}): ${late.error?.message}`);
+    return { leak, tokenOfA, tokenOfB, waitedMs, old: error, late: late.error, aLives: a.isAlive };
   } finally {
     await Promise.all([a, b, other].map((player) => player.end()));
-    rmSync(join(folder, 'old', 'chat.jsonl.lock'), { force: true });
+    rmSync(join(folder, 'old-sessions', 'chat.jsonl.lock'), { force: true });
   }
 }
 
@@ -109,7 +115,7 @@ async function tell(leak, folder, log) {
 export async function leakStory(log = console.log) {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-story-'));
   try {
-    for (const part of ['old', 'new']) mkdirSync(join(folder, part));
+    for (const part of ['old-sessions', 'sessions']) mkdirSync(join(folder, part));
     log('A process leaks the lock of its session and lives on; B has the next message for it.');
     log(
       `The lease here is ${seconds(leaseMs)}. The old protocol (an O_EXCL file with a pid) waits ${seconds(oldTimeoutMs)} here;`,
@@ -117,11 +123,13 @@ export async function leakStory(log = console.log) {
     log('in the field it is 10 s, and each try fails so until the file is 30 minutes old.');
     const told = [];
     for (const leak of leaks) told.push(await tell(leak, folder, log));
-    const text = readFileSync(join(folder, 'new', 'chat.jsonl'), 'utf8');
-    const session = text.trimEnd().split('\n').map((line) => JSON.parse(line).text);
+    const text = readFileSync(join(folder, 'sessions', 'chat.jsonl'), 'utf8');
+    const session = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).text);
     log(`The session has all ${session.length} turns, in order, and nothing that came late:`);
     for (const turn of session) log(`  ${turn}`);
-    showStatus(join(folder, 'new'), log);
     return { told, session };
   } finally {
     rmSync(folder, { recursive: true, force: true });
