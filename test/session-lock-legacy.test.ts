@@ -17,7 +17,11 @@ function payload(file: string): Record<string, unknown> {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await nextTurn();
+  const deadline = performance.now() + 15_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('it did not happen within 15 s');
+    await nextTurn();
+  }
 }
 
 const legacy = true;

@@ -67,6 +67,8 @@ export async function replaceFile(replacement: Replacement): Promise<void> {
     await retryBusy(() => publishOver(replacement, temporary));
   } catch (error) {
     await discardTemporary(temporary);
+    // Who lost the lock may find the temporary file removed already; that is not what went wrong.
+    lock.assertHeld();
     throw error;
   }
   await syncFolder(dirname(path));
