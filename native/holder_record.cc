@@ -37,7 +37,7 @@ uint32_t Checksum(uint32_t before, std::string_view data) {
 // Appends to a buffer of fixed size and remembers whether everything fitted.
 class Line final {
  public:
-  explicit Line(char* out) : begin_(out), next_(out), end_(out + kRecordBytes - 1) {}
+  explicit Line(char* out) : next_(out), end_(out + kRecordBytes - 1) {}
 
   void Append(std::string_view text) {
     if (text.size() > static_cast<size_t>(end_ - next_)) {
@@ -66,7 +66,6 @@ class Line final {
   bool fits() const { return fits_; }
 
  private:
-  char* const begin_;
   char* next_;
   char* const end_;
   bool fits_ = true;
