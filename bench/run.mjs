@@ -12,8 +12,8 @@ import { writeReport } from './report/write.mjs';
 
 const usage = `npm run bench -- [--quick] [--only=SCENARIO] [--peer=NAME] [--rounds=N] [--dir=DIRECTORY]
   --quick   short measurements, one round: shows that everything works, not how fast it is
-  --only    this scenario (the name of its file, or a part of it); may be given more than once
-  --peer    this peer (the name of its adapter file, or a part of it); may be given more than once
+  --only    scenarios whose file name begins so; may be given more than once
+  --peer    peers whose adapter file name begins so; may be given more than once
   --rounds  so many rounds of each measurement
   --dir     where the locked files are: on the file system to measure; the folder for temporary files otherwise`;
 
@@ -48,7 +48,7 @@ function readOptions() {
 async function main() {
   const options = readOptions();
   if (options.help) return console.log(usage);
-  const chosen = scenarioFiles.filter((name) => !options.only.length || options.only.some((part) => name.includes(part)));
+  const chosen = scenarioFiles.filter((name) => !options.only.length || options.only.some((start) => name.startsWith(start)));
   if (chosen.length === 0) throw new Error(`no such scenario; there are ${scenarioFiles.join(', ')}`);
   const { peers, failed } = await loadPeers(options.peer);
   if (peers.length + failed.length === 0) throw new Error('no such peer');
@@ -60,7 +60,9 @@ async function main() {
   const scenarios = {};
   for (const name of chosen) {
     const { default: scenario } = await import(`./scenarios/${name}.mjs`);
+    const from = Date.now();
     scenarios[name] = await runScenario(scenario, { peers, programs, options });
+    console.log(`(${name}: ${((Date.now() - from) / 1000).toFixed(0)} s)`);
   }
 
   const results = {

@@ -59,6 +59,9 @@ struct Environment {
   ProcessRecord process;
   Turns turns;
   std::shared_ptr<Notifier> notifier;
+  // Token and crash flag of the latest grant, in memory that JavaScript reads without a call.
+  Napi::Reference<Napi::BigUint64Array> outcome_owner;
+  uint64_t* outcome = nullptr;
   std::unordered_map<uint32_t, LockHandle*> handles;
 
   // Workers are terminated without their finalisers being due: nothing may stay locked then, and no
@@ -68,6 +71,14 @@ struct Environment {
     for (const auto& [number, handle] : environment->handles) handle->LetGo();
   }
 };
+
+// Shared with the handles, because the order in which an ending environment finalises its instance
+// data and its objects is not promised.
+using SharedEnvironment = std::shared_ptr<Environment>;
+
+const SharedEnvironment& EnvironmentOf(Napi::Env env) {
+  return *env.GetInstanceData<SharedEnvironment>();
+}
 
 std::string ToString(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
 
@@ -94,6 +105,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
                        {
                            InstanceMethod<&HandleObject::TryAcquire>("tryAcquire"),
                            InstanceMethod<&HandleObject::BeginWait>("beginWait"),
+                           InstanceMethod<&HandleObject::BeginRemote>("beginRemote"),
                            InstanceMethod<&HandleObject::AbandonWait>("abandonWait"),
                            InstanceMethod<&HandleObject::AdoptWait>("adoptWait"),
                            InstanceMethod<&HandleObject::WaitFor>("waitFor"),
@@ -103,7 +115,6 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
                            InstanceMethod<&HandleObject::Discard>("discard"),
                            InstanceMethod<&HandleObject::Limit>("limit"),
                            InstanceMethod<&HandleObject::Held>("held"),
-                           InstanceMethod<&HandleObject::Token>("token"),
                            InstanceMethod<&HandleObject::AgeMs>("ageMs"),
                            InstanceMethod<&HandleObject::Identity>("identity"),
                            InstanceMethod<&HandleObject::Holders>("holders"),
@@ -113,7 +124,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
 
   explicit HandleObject(const Napi::CallbackInfo& info)
       : ObjectWrap(info),
-        environment_(info.Env().GetInstanceData<Environment>()),
+        environment_(EnvironmentOf(info.Env())),
         number_(info[0].As<Napi::Number>().Uint32Value()),
         handle_(&environment_->process, &environment_->turns) {
     environment_->handles.emplace(number_, &handle_);
@@ -122,7 +133,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   ~HandleObject() override { environment_->handles.erase(number_); }
 
  private:
-  enum Flags : uint32_t { kExclusive = 1, kRecord = 2, kPermissionsShift = 8 };
+  enum Flags : uint32_t { kExclusive = 1, kRecord = 2, kInTurn = 4, kPermissionsShift = 8 };
 
   // (path, flags, labelAsJson?, leaseMs?, minToken?), starting with the argument `first`.
   void ReadRequest(const Napi::CallbackInfo& info, size_t first) {
@@ -131,6 +142,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
     const uint32_t flags = info[first + 1].As<Napi::Number>().Uint32Value();
     request.mode = (flags & kExclusive) != 0 ? Mode::kExclusive : Mode::kShared;
     request.record = (flags & kRecord) != 0;
+    request.in_turn = (flags & kInTurn) != 0;
     request.permissions = static_cast<int>(flags >> kPermissionsShift);
     const bool detailed = info.Length() > first + 2;
     if (!detailed && !detailed_) return;
@@ -150,13 +162,20 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   Napi::Value Boolean(const Napi::CallbackInfo& info, bool value) {
     return Napi::Boolean::New(info.Env(), value);
   }
+  Napi::Value Outcome(const Napi::CallbackInfo& info, int result) {
+    if (result == 0) {
+      environment_->outcome[0] = handle_.token();
+      environment_->outcome[1] = handle_.crashed_record().empty() ? 0 : 1;
+    }
+    return Number(info, result);
+  }
   LockWaiter::Ended NotifyWith(uintptr_t ticket) {
     return [notifier = environment_->notifier, ticket] { notifier->Notify(ticket); };
   }
 
   Napi::Value TryAcquire(const Napi::CallbackInfo& info) {
     ReadRequest(info, 0);
-    return Number(info, handle_.TryAcquire());
+    return Outcome(info, handle_.TryAcquire());
   }
   Napi::Value BeginWait(const Napi::CallbackInfo& info) {
     return Number(info, handle_.BeginWait(NotifyWith(ToTicket(info[0]))));
@@ -170,13 +189,21 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   Napi::Value WaitFor(const Napi::CallbackInfo& info) {
     return Number(info, handle_.WaitFor(info[0].As<Napi::Number>().Int64Value()));
   }
+  // (ticket, once, request)
+  Napi::Value BeginRemote(const Napi::CallbackInfo& info) {
+    ReadRequest(info, 2);
+    const bool once = info[1].As<Napi::Boolean>().Value();
+    return Number(info, handle_.BeginRemote(once, NotifyWith(ToTicket(info[0]))));
+  }
+  // The request again: whoever adopted the wait has a label of its own.
   Napi::Value FinishWait(const Napi::CallbackInfo& info) {
-    return Number(info, handle_.FinishWait());
+    ReadRequest(info, 0);
+    return Outcome(info, handle_.FinishWait());
   }
   Napi::Value TakeOver(const Napi::CallbackInfo& info) {
     ReadRequest(info, 1);
     HandleObject* const from = Unwrap(info[0].As<Napi::Object>());
-    return Number(info, handle_.TakeOver(&from->handle_));
+    return Outcome(info, handle_.TakeOver(&from->handle_));
   }
   Napi::Value Release(const Napi::CallbackInfo& info) { return Number(info, handle_.Release()); }
   Napi::Value Discard(const Napi::CallbackInfo& info) {
@@ -188,9 +215,6 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
     return Number(info, handle_.Limit(milliseconds, NotifyWith(ToTicket(info[1]))));
   }
   Napi::Value Held(const Napi::CallbackInfo& info) { return Boolean(info, handle_.held()); }
-  Napi::Value Token(const Napi::CallbackInfo& info) {
-    return Napi::BigInt::New(info.Env(), handle_.token());
-  }
   Napi::Value AgeMs(const Napi::CallbackInfo& info) {
     return Number(info, static_cast<double>(MonotonicNow() - handle_.held_since()) / 1e6);
   }
@@ -213,25 +237,36 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
     return Napi::String::New(info.Env(), handle_.crashed_record());
   }
 
-  Environment* const environment_;
+  const SharedEnvironment environment_;
   const uint32_t number_;
   LockHandle handle_;
   bool detailed_ = false;
 };
 
-// (listener, processMembers): once for each environment, before anything else.
+// (listener, processMembers, outcome): once for each environment, before anything else.
 Napi::Value Initialize(const Napi::CallbackInfo& info) {
-  Environment* const environment = info.Env().GetInstanceData<Environment>();
+  Environment* const environment = EnvironmentOf(info.Env()).get();
   environment->process.Set(ToString(info[1]));
   environment->notifier = std::make_shared<Notifier>(info.Env(), info[0].As<Napi::Function>());
+  const auto outcome = info[2].As<Napi::BigUint64Array>();
+  environment->outcome_owner = Napi::Reference<Napi::BigUint64Array>::New(outcome, 1);
+  environment->outcome_owner.SuppressDestruct();
+  environment->outcome = const_cast<uint64_t*>(outcome.Data());
   // Hooks run in reverse order: this one before the listener's own, which frees it.
   info.Env().AddCleanupHook(Environment::CleanUp, environment);
   return info.Env().Undefined();
 }
 
 Napi::Value KeepAlive(const Napi::CallbackInfo& info) {
-  info.Env().GetInstanceData<Environment>()->notifier->KeepAlive(
-      info.Env(), info[0].As<Napi::Boolean>().Value());
+  EnvironmentOf(info.Env())->notifier->KeepAlive(info.Env(), info[0].As<Napi::Boolean>().Value());
+  return info.Env().Undefined();
+}
+
+// (number): a handle that nobody can reach any more lets go before its own finaliser comes.
+Napi::Value LetGo(const Napi::CallbackInfo& info) {
+  const auto& handles = EnvironmentOf(info.Env())->handles;
+  const auto found = handles.find(info[0].As<Napi::Number>().Uint32Value());
+  if (found != handles.end()) found->second->LetGo();
   return info.Env().Undefined();
 }
 
@@ -249,10 +284,11 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
     Napi::Error::New(env, "holdfast: cannot keep the addon in memory").ThrowAsJavaScriptException();
     return exports;
   }
-  env.SetInstanceData(new Environment());
+  env.SetInstanceData(new SharedEnvironment(std::make_shared<Environment>()));
   exports.Set("LockHandle", HandleObject::Define(env));
   exports.Set("initialize", Napi::Function::New<Initialize>(env, "initialize"));
   exports.Set("keepAlive", Napi::Function::New<KeepAlive>(env, "keepAlive"));
+  exports.Set("letGo", Napi::Function::New<LetGo>(env, "letGo"));
   exports.Set("flock", Napi::Function::New<Flock>(env, "flock"));
   return exports;
 }

@@ -113,9 +113,9 @@ bool FormatRecord(const ProcessRecord& process, const RecordDetails& details, ui
   }
   line.Append(R"(,"label":)");
   line.Append(details.label);
+  WriteHex(Checksum(process.checksum(), line.Since(changing)), checksum);
   line.Append("}");
   if (!line.fits()) return false;
-  WriteHex(Checksum(process.checksum(), line.Since(changing)), checksum);
   line.Pad();
   return true;
 }

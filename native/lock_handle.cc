@@ -28,8 +28,8 @@ int LockHandle::TryAcquire() {
     if (result != 0) return Failure(Operation::kOpen, result);
 
     const bool yields = request_.mode == Mode::kShared || turns_->Over(request_.path, now);
-    const bool wanted = yields && Awaited(open_) != 0;
-    result = wanted ? kContended : TryLock(open_, request_.mode);
+    const bool after_others = request_.in_turn || (yields && Awaited(open_) != 0);
+    result = after_others ? kContended : TryLock(open_, request_.mode);
     if (result < 0) return GiveBack(Failure(Operation::kLock, result));
 
     const int status = GetStatus(open_, &file_);
@@ -45,11 +45,26 @@ int LockHandle::TryAcquire() {
   return kReplaced;
 }
 
-int LockHandle::BeginWait(LockWaiter::Ended ended) {
-  const int result = LockWaiter::Start(open_, request_.mode, std::move(ended), &waiter_);
+int LockHandle::Begin(LockWaiter::Body body, LockWaiter::Ended ended) {
+  const int result = LockWaiter::Start(open_, std::move(body), std::move(ended), &waiter_);
   if (result != 0) return GiveBack(Failure(Operation::kThread, result));
   open_ = kNoDescriptor;
   return 0;
+}
+
+int LockHandle::BeginWait(LockWaiter::Ended ended) {
+  const auto wait = [mode = request_.mode](Descriptor* open) { return Lock(*open, mode); };
+  return Begin(wait, std::move(ended));
+}
+
+int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
+  const auto open_and_wait = [once, path = request_.path, mode = request_.mode,
+                              permissions = request_.permissions](Descriptor* open) {
+    const int opened = Open(path, mode, permissions, open);
+    if (opened != 0) return Failure(Operation::kOpen, opened);
+    return once ? TryLock(*open, mode) : Lock(*open, mode);
+  };
+  return Begin(open_and_wait, std::move(ended));
 }
 
 bool LockHandle::AbandonWait() { return waiter_ != nullptr && waiter_->Abandon(); }
@@ -60,6 +75,9 @@ int LockHandle::WaitFor(int64_t milliseconds) { return waiter_->WaitFor(millisec
 
 int LockHandle::FinishWait() {
   const int result = std::exchange(waiter_, nullptr)->Collect(&open_);
+  // A failure to open says so itself; what comes from the lock call is a bare error number.
+  constexpr int kBareErrors = -(1 << 16);
+  if (result > 0 || result <= kBareErrors) return GiveBack(result);
   if (result != 0) return GiveBack(Failure(Operation::kLock, result));
   held_since_ = MonotonicNow();
   turns_->Start(request_.path, held_since_);

@@ -16,7 +16,7 @@
 namespace holdfast {
 
 // Which operation a negative result came from; src/system-error.ts has the same list.
-enum class Operation : int { kOpen = 0, kLock, kUnlock, kStatus, kRead, kWrite, kThread };
+enum class Operation : int { kOpen = 1, kLock, kUnlock, kStatus, kRead, kWrite, kThread };
 
 // Operation and error number in one negative value.
 inline int Failure(Operation operation, int error) {
@@ -32,6 +32,7 @@ struct Request {
   std::string path;
   Mode mode = Mode::kExclusive;
   bool record = true;
+  bool in_turn = false;  // no attempt before those who wait already
   int permissions = 0600;
   uint64_t min_token = 0;
   RecordDetails details;
@@ -51,6 +52,9 @@ class LockHandle final {
 
   // Hands the open descriptor to a thread that waits for the lock.
   int BeginWait(LockWaiter::Ended ended);
+  // Opens in that thread too, for file systems on which that may take long; with `once` it makes
+  // one attempt and does not wait.
+  int BeginRemote(bool once, LockWaiter::Ended ended);
   // See LockWaiter.
   bool AbandonWait();
   bool AdoptWait();
@@ -81,6 +85,7 @@ class LockHandle final {
 
  private:
   int Granted();
+  int Begin(LockWaiter::Body body, LockWaiter::Ended ended);
   int CompareWithPath();
   int StampRecord();
   int GiveBack(int result);

@@ -7,9 +7,10 @@
 
 namespace holdfast {
 
-int LockWaiter::Start(Descriptor descriptor, Mode mode, Ended ended,
+int LockWaiter::Start(Descriptor descriptor, Body body, Ended ended,
                       std::shared_ptr<LockWaiter>* out) {
-  const std::shared_ptr<LockWaiter> waiter(new LockWaiter(descriptor, mode, std::move(ended)));
+  const std::shared_ptr<LockWaiter> waiter(
+      new LockWaiter(descriptor, std::move(body), std::move(ended)));
   // The thread's own reference: it outlives whoever gave the wait up.
   auto reference = std::make_unique<std::shared_ptr<LockWaiter>>(waiter);
   const int result = StartThread(Run, reference.get());
@@ -23,7 +24,7 @@ void LockWaiter::Run(void* opaque) {
   const std::unique_ptr<std::shared_ptr<LockWaiter>> self(
       static_cast<std::shared_ptr<LockWaiter>*>(opaque));
   LockWaiter& waiter = **self;
-  waiter.End(Lock(waiter.descriptor_, waiter.mode_));
+  waiter.End(waiter.body_(&waiter.descriptor_));
   waiter.ended_();
 }
 
@@ -41,7 +42,7 @@ void LockWaiter::End(int result) {
     unwanted = std::exchange(descriptor_, kNoDescriptor);
   }
   if (result == 0) Unlock(unwanted);
-  Close(unwanted);
+  if (unwanted != kNoDescriptor) Close(unwanted);
 }
 
 bool LockWaiter::Abandon() {

@@ -20,9 +20,12 @@ class LockWaiter final {
   // Called once, on the waiting thread, when the wait has ended in whatever way.
   using Ended = std::function<void()>;
 
+  // What its thread does; returns 0 when the descriptor is locked.
+  using Body = std::function<int(Descriptor*)>;
+
   // Starts to wait. On success the waiter owns the descriptor until Collect(); on failure (no more
   // threads) the caller keeps it.
-  static int Start(Descriptor descriptor, Mode mode, Ended ended, std::shared_ptr<LockWaiter>* out);
+  static int Start(Descriptor descriptor, Body body, Ended ended, std::shared_ptr<LockWaiter>* out);
 
   // Gives the wait up. Returns false when it has ended before: then Collect() has its result.
   bool Abandon();
@@ -41,8 +44,8 @@ class LockWaiter final {
  private:
   enum class State : uint8_t { kWaiting, kAbandoned, kEnded, kGivenBack };
 
-  LockWaiter(Descriptor descriptor, Mode mode, Ended ended)
-      : descriptor_(descriptor), mode_(mode), ended_(std::move(ended)) {}
+  LockWaiter(Descriptor descriptor, Body body, Ended ended)
+      : descriptor_(descriptor), body_(std::move(body)), ended_(std::move(ended)) {}
   static void Run(void* opaque);
   void End(int result);
 
@@ -51,7 +54,7 @@ class LockWaiter final {
   State state_ = State::kWaiting;
   int result_ = 0;
   Descriptor descriptor_;
-  const Mode mode_;
+  const Body body_;
   const Ended ended_;
 };
 

@@ -10,7 +10,7 @@ export default {
   name: 'fd-lock',
   package: 'fd-lock',
   mechanism: 'fcntl OFD lock',
-  waits: 'kernel, libuv pool',
+  waits: 'kernel, own thread',
   acquire: async (path) => {
     const lock = new FDLock(await openNumber(path, 'a+'), { wait: true });
     await lock.ready();

@@ -6,7 +6,7 @@ export default {
   name: 'fs-native-extensions (wait)',
   package: 'fs-native-extensions',
   mechanism: 'fcntl OFD lock',
-  waits: 'kernel, libuv pool',
+  waits: 'kernel, own thread',
   acquire: async (path) => {
     const file = await openForLockAsync(path);
     await waitForLock(file.fd);

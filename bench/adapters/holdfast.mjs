@@ -14,14 +14,4 @@ export default {
     return () => held.release();
   },
   withLock,
-  selfHealing: {
-    leakCheck: async (path) => {
-      const held = await lock(path, { leakCheck: 1000 });
-      return () => held.release();
-    },
-    lease: async (path) => {
-      const held = await lock(path, { lease: 1000 });
-      return () => held.release();
-    },
-  },
 };

@@ -14,8 +14,7 @@ import { dirname, join } from 'node:path';
  * @property {(path: string) => Release | null} [tryAcquire]  one synchronous attempt; null when somebody has it
  * @property {(path: string) => Promise<Release>} [acquire]  waits, without a limit, until it is granted
  * @property {(path: string, fn: () => Promise<void>) => Promise<void>} [withLock]  holds it while `fn` runs
- * @property {Record<string, (path: string) => Promise<Release>>} [selfHealing]  ways to hold it that end by
- *   themselves when the holder leaks
+ * @property {string[]} [scenarios]  the only ones that it takes part in
  * @property {boolean} [polledByUser]  `acquire` is a retry loop of ours around a library that can only try
  * @property {boolean} [processPerLock]  each lock starts a process: scenarios keep such counts low
  *
@@ -25,6 +24,8 @@ import { dirname, join } from 'node:path';
 const adapterFiles = [
   'holdfast',
   'holdfast-no-record',
+  'holdfast-leak-check',
+  'holdfast-lease',
   'fs-ext',
   'fs-ext-extra-prebuilt',
   'fs-native-extensions-wait',
@@ -69,11 +70,11 @@ const ownVersion = () =>
   JSON.parse(readFileSync(join(dirname(new URL(import.meta.url).pathname), '../../package.json'), 'utf8')).version;
 
 /**
- * Loads each adapter whose id or package matches, and reports those that cannot be loaded.
- * @param {string[]} filters  empty for all
+ * Loads the adapters, and reports those that cannot be loaded.
+ * @param {string[]} filters  how their file names begin; empty for all
  */
 export async function loadPeers(filters) {
-  const chosen = adapterFiles.filter((id) => filters.length === 0 || filters.some((filter) => id.includes(filter)));
+  const chosen = adapterFiles.filter((id) => filters.length === 0 || filters.some((start) => id.startsWith(start)));
   /** @type {Peer[]} */
   const peers = [];
   /** @type {{ id: string, reason: string }[]} */

@@ -10,7 +10,8 @@ import { printTable } from '../report/table.mjs';
 
 /** Everyone who takes part: the C floor and the bare process first, then the peers. */
 function participantsOf(scenario, peers) {
-  const participants = peers.map((peer) => ({
+  const invited = peers.filter(({ scenarios }) => !scenarios || scenarios.includes(scenario.name));
+  const participants = invited.map((peer) => ({
     id: peer.id,
     skip: (params, earlier) => scenario.skip?.(peer, params, earlier) ?? null,
     measure: (context) => scenario.measure({ peer, ...context }),
@@ -31,7 +32,7 @@ async function measureOnce(participant, params, { programs, options }, entry, ea
     entry.rounds.push(metrics);
     earlier.push(metrics);
   } catch (error) {
-    entry.reason = error.message.split('\n')[0];
+    entry.reason = `failed: ${error.message.split('\n')[0].replaceAll(`${dir}/`, '')}`;
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

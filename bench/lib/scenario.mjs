@@ -20,6 +20,8 @@
  * @property {string} column
  * @property {string} title
  * @property {boolean} [log]
+ * @property {boolean} [more]  more is better
+ * @property {Record<string, number | string>} [sound]  what these metrics are where the lock excludes
  *
  * @typedef {object} Context
  * @property {import('./peers.mjs').Peer} peer

@@ -5,8 +5,8 @@ import { plotSvg } from './plot.mjs';
 import { formatNumber, tableOf } from './table.mjs';
 import { targetsOf } from './targets.mjs';
 
-const markdownTable = (/** @type {string[]} */ header, /** @type {string[][]} */ rows) =>
-  [header, header.map((_, i) => (i ? '---:' : '---')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+const markdownTable = (/** @type {string[]} */ header, /** @type {string[][]} */ rows, align = '---') =>
+  [header, header.map((_, i) => (i ? align : '---')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 
 function machineSection({ machine, measured, minutes, mode }) {
   return [
@@ -27,7 +27,7 @@ function peerSection({ peers, failed }) {
     polledByUser ? `${waits}, in a loop of the user's` : waits,
   ]);
   const table = markdownTable(['peer', 'version', 'lock', 'how it waits'], rows);
-  return [table, ...failed.map(({ id, reason }) => `- ${id}: ${reason}`)].join('\n');
+  return [table, ...failed.map(({ id, reason }) => `${id}: ${reason}`)].join('\n\n');
 }
 
 function targetSection(results) {
@@ -47,7 +47,7 @@ function scenarioSection(name, scenario, peers, folder) {
   }
   for (const oneCase of scenario.cases) {
     const { header, rows } = tableOf(scenario, oneCase, peers);
-    parts.push(`### ${oneCase.title}`, markdownTable(header, rows));
+    parts.push(`### ${oneCase.title}`, markdownTable(header, rows, '---:'));
   }
   return parts.join('\n\n');
 }

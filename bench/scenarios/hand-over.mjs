@@ -38,8 +38,8 @@ export default {
     'the holder calls release to just after the waiter has the lock, on an idle machine and with every core kept busy ' +
     'by a spinning process. The C floor is two processes that block in flock(2).',
   cases: (full) => [
-    { id: 'idle', title: 'idle cores', params: { busy: false, ms: full ? 1500 : 400 } },
-    { id: 'busy', title: 'busy cores', params: { busy: true, ms: full ? 1500 : 400 } },
+    { id: 'idle', title: 'idle cores', params: { busy: false, ms: full ? 1000 : 400 } },
+    { id: 'busy', title: 'busy cores', params: { busy: true, ms: full ? 1000 : 400 } },
   ],
   rounds: (full) => (full ? 3 : 1),
   columns: [

@@ -3,7 +3,9 @@ import { Worker } from '../lib/children.mjs';
 import { nowUs } from '../lib/clock.mjs';
 import { startHolder, waitingRoles } from '../lib/waiters.mjs';
 
+// Random beyond that, so that a poller is not met at the same point of its interval each time.
 const settleMs = 200;
+const jitterMs = 200;
 // Beyond that an age decides, and how much memory the holder had makes no difference.
 const ageBasedMs = 5000;
 
@@ -33,7 +35,7 @@ export default {
     const waiter = new Worker(job);
     try {
       await waiter.receive('waiting');
-      await sleep(settleMs);
+      await sleep(settleMs + Math.random() * jitterMs);
       const killed = nowUs();
       process.kill(holder.pid, 'SIGKILL');
       const granted = await Promise.race([waiter.receive('granted'), sleep(params.limitMs, null)]);

@@ -20,7 +20,7 @@ export default {
     'on the way to that number; memory is the growth of the resident set and of the JavaScript heap between the first ' +
     'and the last, after a collection, for each lock. Kernel memory, the descriptor itself among it, is not in it.',
   cases: (full) => [
-    { id: 'held', title: 'one process', params: { counts: full ? [1, 100, 1000, 10_000] : [1, 100, 1000], budgetMs: full ? 6000 : 1000 } },
+    { id: 'held', title: 'one process', params: { counts: full ? [1, 100, 1000, 10_000] : [1, 100, 1000], budgetMs: full ? 2500 : 1000 } },
   ],
   rounds: (full) => (full ? 2 : 1),
   columns: [

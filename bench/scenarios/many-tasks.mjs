@@ -31,7 +31,7 @@ export default {
     [100, 1000].map((tasks) => ({
       id: `${tasks}`,
       title: `${tasks.toLocaleString('en')} tasks`,
-      params: { tasks, budgetMs: full ? 2500 : 500 },
+      params: { tasks, budgetMs: full ? 1500 : 500 },
     })),
   rounds: (full) => (full ? 2 : 1),
   columns: [
@@ -39,7 +39,7 @@ export default {
     { key: 'served', title: 'served in time' },
     { key: 'exclusion', title: 'exclusion' },
   ],
-  plots: [{ case: '1000', column: 'us', title: '1,000 tasks of one process on one lock: time for each', log: true }],
+  plots: [{ case: '1000', column: 'us', title: '1,000 tasks of one process on one lock: time for each', log: true, sound: { exclusion: 'yes' } }],
 
   skip: ({ processPerLock }, { tasks }) => (processPerLock && tasks > 100 ? 'a process for each lock' : null),
 

@@ -32,12 +32,12 @@ export default {
   about:
     'A process has 8 or 64 pending waits for one lock that another process keeps, and reads a small file with ' +
     '`fs.promises.readFile` each 5 ms. Waiters that block in the thread pool of Node.js leave no thread for the read: ' +
-    'a maximum of the whole observation time (1 s) means that it did not come back at all.',
+    'a maximum of the whole observation time (0.6 s) means that it did not come back at all.',
   cases: (full) =>
     [8, 64].map((waiters) => ({
       id: `${waiters}`,
       title: `${waiters} waiters`,
-      params: { waiters, ms: full ? 1000 : 300 },
+      params: { waiters, ms: full ? 600 : 300 },
     })),
   rounds: (full) => (full ? 2 : 1),
   columns: [

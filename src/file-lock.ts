@@ -1,0 +1,266 @@
+import { LockExpiredError, LockLostError } from './errors.js';
+import { type HolderRecord, parseHolderRecord } from './holder-record.js';
+import { unwatchForLeak, watchForLeak } from './leak-check.js';
+import { forgetLease, type Loss, setLossListener, startLease } from './lease.js';
+import type { Hold, LockFile, LossCause, Owner } from './lock-file.js';
+import { status } from './native.js';
+import { type LockMode, type LockRequest, toLease } from './options.js';
+import { errorFrom } from './system-error.js';
+import { traceHold, traceRelease } from './tracing.js';
+
+/**
+ * A held lock. It ends with `release()`, with the `using` block or the `withLock` scope that it
+ * belongs to, when its lease runs out, or when the process dies, whichever comes first.
+ *
+ * @example Guard a block
+ * ```ts
+ * import { lock } from 'holdfast';
+ *
+ * await using held = await lock('sessions/a.jsonl');
+ * held.assertHeld();
+ * ```
+ */
+export class FileLock implements Disposable, AsyncDisposable, Owner {
+  /** The guarded path, as it was given. */
+  readonly resource: string;
+  /** The lock file, absolute. */
+  readonly lockPath: string;
+  readonly mode: LockMode;
+  readonly label: string | null;
+  /**
+   * The fencing token: grows with each exclusive holder of this lock file, so that a store can
+   * refuse a write that carries an older one. Undefined with `record: false`.
+   */
+  readonly token: bigint | undefined;
+  /**
+   * The last exclusive holder if it never marked its release, because it crashed, was killed or
+   * lost its lease: the moment to check what it left behind. Undefined with `record: false`.
+   */
+  readonly previousHolder: HolderRecord | null | undefined;
+
+  #file: LockFile | null;
+  #hold: Hold;
+  #lease: number;
+  #lost: LockLostError | null = null;
+  #announced: LockLostError | null = null;
+  #controller: AbortController | undefined;
+  #onLost: Loss | undefined;
+  #onRelease: (() => void) | undefined;
+
+  /** @internal Takes over a lock that was just granted, or nests in the one that `outer` holds. */
+  constructor(file: LockFile, request: LockRequest, outer?: FileLock) {
+    this.resource = request.resource;
+    this.lockPath = request.lockPath;
+    this.mode = outer?.mode ?? request.mode;
+    this.label = request.label;
+    this.#file = file;
+    this.#lease = request.lease;
+    if (outer !== undefined) {
+      this.token = outer.token;
+      this.previousHolder = outer.previousHolder;
+      this.#hold = outer.#hold;
+      file.owners.push(this);
+      return;
+    }
+    if (request.recorded) {
+      this.token = file.grantedToken();
+      const crash = file.grantedCrash();
+      this.previousHolder = crash === null ? null : parseHolderRecord(crash);
+    }
+    this.#hold = {
+      resource: this.resource,
+      lockPath: this.lockPath,
+      mode: this.mode,
+      label: this.label,
+      leakCheck: request.leakCheck,
+      leased: request.lease > 0,
+      stack: request.captureStack ? (new Error('taken here').stack ?? null) : null,
+      since: performance.now(),
+      number: file.number,
+      ended: false,
+    };
+    file.begin(this.#hold, this);
+    if (request.lease > 0) this.#startLease();
+    if (request.leakCheck > 0) watchForLeak(this.#hold);
+    traceHold(this.#hold);
+  }
+
+  /** Whether the lock is held at this moment. */
+  get held(): boolean {
+    return this.#file?.held ?? false;
+  }
+
+  /**
+   * Aborts when the lock is lost: with `LockExpiredError` when the lease ran out, with
+   * `LockLostError` when something else took it away. A release does not abort it.
+   */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      const reason = this.#lost ?? this.#announced;
+      if (reason !== null) this.#controller.abort(reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /**
+   * Starts the lease anew, from now on.
+   *
+   * @param lease ms; default: the lease that the lock has. Without one, this only checks.
+   * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock is not held any more.
+   * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when the lease is not a number above 0.
+   */
+  renew(lease: number = this.#lease): void {
+    if (lease !== this.#lease) this.#lease = toLease(lease);
+    if (this.#lease > 0) this.#limit(this.#lease);
+    else this.assertHeld();
+  }
+
+  /**
+   * Does nothing while the lock is held: call it right before you publish a write.
+   *
+   * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock is not held any more.
+   */
+  assertHeld(): void {
+    if (this.held) return;
+    // The watchdog was there first, and its message is still on its way to this event loop.
+    if (this.#file !== null) this.takeAway('lease');
+    throw this.#lost ?? this.#lostError(`the lock on ${this.resource} was released before`);
+  }
+
+  /**
+   * Unlocks and closes. Does nothing when that was done before or the lock was lost.
+   *
+   * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system
+   *   refuses to unlock: the lock is still held then, and `release()` can be called again.
+   */
+  release(): void {
+    const file = this.#file;
+    if (file === null) return;
+    if (this.#lease > 0 && !file.held) {
+      this.takeAway('lease');
+      return;
+    }
+    if (file.owners.length > 1) {
+      file.owners.splice(file.owners.indexOf(this), 1);
+    } else {
+      this.#giveUp(file);
+    }
+    this.#file = null;
+    this.#onRelease?.();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release();
+  }
+
+  /** @internal Called once if the lock is lost, even where nothing else keeps this object. */
+  set onLost(listener: Loss) {
+    if (this.#lost !== null) listener(this.#lost);
+    this.#onLost = listener;
+    if (this.#lease > 0) setLossListener(this.#hold, listener);
+  }
+
+  /** @internal Called once when this object is done with the lock. */
+  set onRelease(listener: () => void) {
+    this.#onRelease = listener;
+  }
+
+  /** @internal */
+  get hold(): Hold {
+    return this.#hold;
+  }
+
+  /** @internal */
+  throwIfLost(): void {
+    if (this.#lost !== null) throw this.#lost;
+  }
+
+  /** @internal */
+  nest(request: LockRequest): FileLock | null {
+    return this.#file === null ? null : new FileLock(this.#file, request, this);
+  }
+
+  /** @internal Aborts the signal although the lock is still held: its holder has little time left. */
+  announceLoss(error: LockLostError): void {
+    this.#announced = error;
+    this.#controller?.abort(error);
+  }
+
+  /** @internal Ends the hold for this object and all that share it, and tells them why. */
+  takeAway(cause: LossCause): void {
+    const file = this.#file;
+    if (file === null) return;
+    const { owners, successor } = file;
+    const error = this.#lossFrom(cause);
+    file.unlock();
+    this.#end(file);
+    for (const owner of owners) (owner as FileLock).#lose(error);
+    successor?.vanished(file.number);
+  }
+
+  #giveUp(file: LockFile): void {
+    const { successor } = file;
+    if (successor !== null) {
+      successor.takeFrom(file, () => this.#end(file));
+      return;
+    }
+    const result = file.unlock();
+    if (result < 0) throw errorFrom(result, this);
+    this.#end(file);
+  }
+
+  #lose(error: LockLostError): void {
+    this.#file = null;
+    this.#lost = error;
+    this.#controller?.abort(error);
+    this.#onLost?.(error);
+    this.#onRelease?.();
+  }
+
+  #end(file: LockFile): void {
+    this.#hold.ended = true;
+    if (this.#lease > 0) forgetLease(this.#hold);
+    if (this.#hold.leakCheck > 0) unwatchForLeak(this.#hold);
+    traceRelease(this.#hold);
+    file.recycle();
+  }
+
+  // Without a thread to watch it there is no lease, and without the lease no lock.
+  #startLease(): void {
+    try {
+      this.#limit(this.#lease);
+    } catch (error) {
+      this.#lease = 0;
+      this.release();
+      throw error;
+    }
+  }
+
+  #limit(lease: number): void {
+    const result =
+      this.#file === null ? status.contended : startLease(this.#file, this.#hold, this, lease);
+    if (result < 0) throw errorFrom(result, this);
+    if (result !== status.done) this.assertHeld();
+  }
+
+  #lossFrom(cause: LossCause): LockLostError {
+    if (cause === 'lease') {
+      return new LockExpiredError(
+        `the lease of ${this.#lease} ms on ${this.resource} ran out before it was renewed`,
+        { resource: this.resource, lockPath: this.lockPath },
+      );
+    }
+    if (cause === 'releaseAll')
+      return this.#lostError(`releaseAll() took the lock on ${this.resource}`);
+    return cause;
+  }
+
+  #lostError(message: string): LockLostError {
+    return new LockLostError(message, { resource: this.resource, lockPath: this.lockPath });
+  }
+}

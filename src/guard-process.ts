@@ -1,0 +1,86 @@
+import { LockLostError } from './errors.js';
+import { invalid } from './options.js';
+import { currentScope, type Scope } from './scope.js';
+
+/** What `guardProcess` can be told. */
+export interface GuardOptions {
+  /** How long a broken scope has to finish before it loses its lock, in ms. Default 1,000. */
+  grace?: number;
+}
+
+const defaultGraceMs = 1_000;
+
+// Node emits unhandledRejection in every mode, but only in these its default does not depend on
+// whether somebody listens (node(1), --unhandled-rejections).
+function rejectionListenersAreHarmless(): boolean {
+  const flags = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(' ')].join(' ');
+  const modes = [...flags.matchAll(/--unhandled-rejections[= ](\S+)/g)];
+  return ['warn', 'none'].includes(modes.at(-1)?.[1] ?? '');
+}
+
+function breakScope(scope: Scope, error: unknown, grace: number): void {
+  const { hold } = scope;
+  const loss = new LockLostError(
+    `the scope that holds the lock on ${hold.resource} broke: ${String(error)}`,
+    { resource: hold.resource, lockPath: hold.lockPath, cause: error },
+  );
+  scope.lock.deref()?.announceLoss(loss);
+  setTimeout(() => {
+    if (!hold.ended) scope.lock.deref()?.takeAway(loss);
+  }, grace).unref();
+}
+
+/**
+ * From now on, an unhandled rejection or an uncaught exception inside a `withLock` scope aborts
+ * `lock.signal`, and after `grace` takes the lock away and rejects `withLock`, if this process
+ * survives the error at all. Whether it does, is what it was without the guard.
+ *
+ * @returns a function that undoes it.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when grace is not a number of ms.
+ *
+ * @example In a server that logs unhandled rejections and lives on
+ * ```ts
+ * import { guardProcess } from 'holdfast';
+ *
+ * process.on('unhandledRejection', (reason) => console.error(reason));
+ * const undo = guardProcess({ grace: 500 });
+ * undo();
+ * ```
+ */
+export function guardProcess(options: GuardOptions = {}): () => void {
+  const grace = options.grace ?? defaultGraceMs;
+  if (typeof grace !== 'number' || !(grace >= 0)) throw invalid('grace', 'a number of ms', grace);
+
+  const onError = (error: unknown) => {
+    const scope = currentScope();
+    if (scope !== undefined) breakScope(scope, error, grace);
+  };
+  // A listener of unhandledRejection keeps the process from crashing, so there is one of ours only
+  // while there is another. Without any, the rejection comes as an uncaught exception.
+  const others = () =>
+    process.listeners('unhandledRejection').some((listener) => listener !== onError);
+  const follow = () => {
+    const wanted = rejectionListenersAreHarmless() || others();
+    const present = process.listeners('unhandledRejection').includes(onError);
+    if (wanted && !present) process.prependListener('unhandledRejection', onError);
+    if (!wanted && present) process.off('unhandledRejection', onError);
+  };
+  const onRemove = (event: string | symbol) => {
+    if (event === 'unhandledRejection') follow();
+  };
+  // Emitted before the listener is there.
+  const onAdd = (event: string | symbol) => {
+    if (event === 'unhandledRejection') queueMicrotask(follow);
+  };
+
+  follow();
+  process.on('newListener', onAdd);
+  process.on('removeListener', onRemove);
+  process.on('uncaughtExceptionMonitor', onError);
+  return () => {
+    process.off('newListener', onAdd);
+    process.off('removeListener', onRemove);
+    process.off('uncaughtExceptionMonitor', onError);
+    process.off('unhandledRejection', onError);
+  };
+}

@@ -1,0 +1,50 @@
+import { LockFile } from './lock-file.js';
+import type { LockMode } from './options.js';
+
+/** A lock that this thread holds. */
+export interface HeldLock {
+  readonly resource: string;
+  readonly lockPath: string;
+  readonly mode: LockMode;
+  readonly label: string | null;
+  /** How long it has been held, in ms. */
+  readonly ageMs: number;
+}
+
+/**
+ * Lists the locks that this thread holds, without keeping any of them from being collected.
+ *
+ * @example Say at shutdown what was not released
+ * ```ts
+ * import { heldLocks } from 'holdfast';
+ *
+ * for (const { resource, ageMs } of heldLocks()) console.log(resource, ageMs);
+ * ```
+ */
+export function heldLocks(): HeldLock[] {
+  const held: HeldLock[] = [];
+  for (const file of LockFile.existing()) {
+    if (file.hold === null || !file.held) continue;
+    const { resource, lockPath, mode, label } = file.hold;
+    held.push({ resource, lockPath, mode, label, ageMs: file.ageMs });
+  }
+  return held;
+}
+
+/**
+ * Takes all locks of this thread away from their holders, who learn it through `lock.signal`.
+ *
+ * @returns how many there were.
+ *
+ * @example In a test's clean-up
+ * ```ts
+ * import { releaseAll } from 'holdfast';
+ *
+ * const forgotten: number = releaseAll();
+ * ```
+ */
+export function releaseAll(): number {
+  const held = [...LockFile.existing()].filter((file) => file.hold !== null && file.held);
+  for (const file of held) file.owners[0]?.takeAway('releaseAll');
+  return held.length;
+}

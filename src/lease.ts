@@ -1,0 +1,61 @@
+import { LockLostError } from './errors.js';
+import { type Hold, type LockFile, type Owner, onLeak } from './lock-file.js';
+import { listen, status, unlisten } from './native.js';
+import { traceExpire } from './tracing.js';
+
+/** What is told that a lock is lost. */
+export type Loss = (error: LockLostError) => void;
+
+/**
+ * What the end of a lease needs to know. It refers to the lock weakly, so that a lease does not keep
+ * a leaked lock, but strongly to whoever waits for a scope that may never settle.
+ */
+interface Lease {
+  readonly ticket: number;
+  readonly owner: WeakRef<Owner>;
+  onLost: Loss | undefined;
+}
+
+const leases = new Map<Hold, Lease>();
+
+/** Starts or renews the lease of a hold: done, or contended when the lock is lost, or a failure. */
+export function startLease(file: LockFile, hold: Hold, owner: Owner, milliseconds: number): number {
+  let lease = leases.get(hold);
+  if (lease === undefined) {
+    lease = { ticket: listen(() => expire(hold)), owner: new WeakRef(owner), onLost: undefined };
+    leases.set(hold, lease);
+  }
+  const result = file.limit(milliseconds, lease.ticket);
+  if (result < status.done) forgetLease(hold);
+  return result;
+}
+
+export function setLossListener(hold: Hold, onLost: Loss): void {
+  const lease = leases.get(hold);
+  if (lease !== undefined) lease.onLost = onLost;
+}
+
+export function forgetLease(hold: Hold): void {
+  const lease = leases.get(hold);
+  if (lease === undefined) return;
+  unlisten(lease.ticket);
+  leases.delete(hold);
+}
+
+function expire(hold: Hold): void {
+  const lease = leases.get(hold);
+  if (lease === undefined || hold.ended) return;
+  traceExpire(hold);
+  lease.owner.deref()?.takeAway('lease');
+}
+
+onLeak((hold) => {
+  const lease = leases.get(hold);
+  forgetLease(hold);
+  lease?.onLost?.(
+    new LockLostError(
+      `the lock on ${hold.resource} was leaked: nothing refers to its holder any more`,
+      hold,
+    ),
+  );
+});

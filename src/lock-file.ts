@@ -1,0 +1,236 @@
+import type { LockLostError } from './errors.js';
+import { addon, listen, type NativeLockHandle, outcome, requestFlags, unlisten } from './native.js';
+import { finite, type LockRequest } from './options.js';
+
+/**
+ * What is known of one hold. Plain data on purpose: it may be kept by anyone (async contexts, the
+ * registry of finalisers, diagnosis) without keeping the lock from being collected.
+ */
+export interface Hold {
+  readonly resource: string;
+  readonly lockPath: string;
+  readonly mode: LockRequest['mode'];
+  readonly label: string | null;
+  readonly leakCheck: number;
+  readonly leased: boolean;
+  readonly stack: string | null;
+  /** `performance.now()` at the grant. */
+  readonly since: number;
+  /** Number of the lock file object, for a lookup that may fail. */
+  readonly number: number;
+  /** True from the moment that the lock was released, lost or found leaked. */
+  ended: boolean;
+}
+
+/** Why a lock is taken away from its holder. */
+export type LossCause = 'lease' | 'releaseAll' | LockLostError;
+
+/** Whoever has to be told when the lock is taken away from it. */
+export interface Owner {
+  takeAway(cause: LossCause): void;
+}
+
+/** Whoever may take a lock over, still locked, instead of letting it go. */
+export interface Successor {
+  /**
+   * Called when the holder is done. `onEnd` is called once the lock is not its any more, before
+   * anybody else is told to have it.
+   */
+  takeFrom(file: LockFile, onEnd: () => void): void;
+  /** The lock went without being released: its lease ran out, or it was found leaked. */
+  vanished(number: number): void;
+}
+
+const mostPooled = 64;
+const pool: LockFile[] = [];
+const all = new Map<number, WeakRef<LockFile>>();
+let lastNumber = 0;
+
+/** What outlives a collected lock file object, to be told about it. */
+interface Remains {
+  readonly number: number;
+  hold: Hold | null;
+  successor: Successor | null;
+}
+
+const leakListeners: ((hold: Hold) => void)[] = [];
+
+/** Registers what is told about a hold that was ended by the garbage collector. */
+export function onLeak(listener: (hold: Hold) => void): void {
+  leakListeners.push(listener);
+}
+
+const collected = new FinalizationRegistry<Remains>(({ number, hold, successor }) => {
+  all.delete(number);
+  if (hold === null || hold.ended) return;
+  hold.ended = true;
+  // The native finaliser does the same, but perhaps later than those who wait can be told.
+  addon.letGo(number);
+  successor?.vanished(number);
+  for (const listener of leakListeners) listener(hold);
+});
+
+/**
+ * One use of a lock file: the driver behind the lock. Objects are used again and again, because
+ * their native part and their finalisers cost more than the lock itself.
+ */
+export class LockFile {
+  readonly number: number;
+  readonly #native: NativeLockHandle;
+  readonly #remains: Remains;
+  #ticket = 0;
+  /** The outermost holder first, then those that nest in it. */
+  owners: Owner[] = [];
+
+  private constructor() {
+    lastNumber += 1;
+    this.number = lastNumber;
+    this.#native = new addon.LockHandle(this.number);
+    this.#remains = { number: this.number, hold: null, successor: null };
+    all.set(this.number, new WeakRef(this));
+    collected.register(this, this.#remains);
+  }
+
+  static take(): LockFile {
+    return pool.pop() ?? new LockFile();
+  }
+
+  static byNumber(number: number): LockFile | undefined {
+    return all.get(number)?.deref();
+  }
+
+  /** All objects that exist, held or not. */
+  static *existing(): Generator<LockFile> {
+    for (const reference of all.values()) {
+      const file = reference.deref();
+      if (file !== undefined) yield file;
+    }
+  }
+
+  /** Puts this object back for the next use; nothing may refer to it any more. */
+  recycle(): void {
+    this.#remains.hold = null;
+    this.#remains.successor = null;
+    this.owners = [];
+    if (pool.length < mostPooled) pool.push(this);
+  }
+
+  get hold(): Hold | null {
+    return this.#remains.hold;
+  }
+
+  get successor(): Successor | null {
+    return this.#remains.successor;
+  }
+
+  set successor(successor: Successor | null) {
+    this.#remains.successor = successor;
+  }
+
+  /** Opens the lock file and makes one attempt; `status.contended` leaves it open for a wait. */
+  tryAcquire(request: LockRequest, flags = 0): number {
+    return this.#native.tryAcquire(request.lockPath, request.flags | flags, ...request.details);
+  }
+
+  /** Opens the lock file for a wait behind those who wait already, without an attempt. */
+  openInTurn(request: LockRequest): number {
+    return this.tryAcquire(request, requestFlags.inTurn);
+  }
+
+  /** Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()` failed. */
+  beginWait(onEnded: () => void): number {
+    return this.#native.beginWait(this.#listen(onEnded));
+  }
+
+  /** As `beginWait`, but opens in the waiting thread as well; `once` makes one attempt there. */
+  beginRemote(request: LockRequest, once: boolean, onEnded: () => void): number {
+    const ticket = this.#listen(onEnded);
+    return this.#native.beginRemote(
+      ticket,
+      once,
+      request.lockPath,
+      request.flags,
+      ...request.details,
+    );
+  }
+
+  #listen(onEnded: () => void): number {
+    this.#ticket = listen(onEnded);
+    return this.#ticket;
+  }
+
+  /** Gives a wait up. False when it has ended already: `finishWait` has the result. */
+  abandon(): boolean {
+    return this.#native.abandonWait();
+  }
+
+  /** Takes an abandoned wait over. False when it has ended already. */
+  adopt(): boolean {
+    return this.#native.adoptWait();
+  }
+
+  /** Blocks this thread until the wait has ended, or answers `status.contended` when the time is over. */
+  waitFor(milliseconds: number): number {
+    return this.#native.waitFor(
+      milliseconds === Number.POSITIVE_INFINITY ? -1 : Math.min(milliseconds, 1e12),
+    );
+  }
+
+  finishWait(request: LockRequest): number {
+    unlisten(this.#ticket);
+    return this.#native.finishWait(request.lockPath, request.flags, ...request.details);
+  }
+
+  /** Takes a held lock over from another object without letting it go in between. */
+  takeOver(from: LockFile, request: LockRequest): number {
+    return this.#native.takeOver(from.#native, request.lockPath, request.flags, ...request.details);
+  }
+
+  /** Token of the grant that was answered just now. */
+  grantedToken(): bigint {
+    return outcome[0] as bigint;
+  }
+
+  /** The record of a holder that never marked its release, for the grant that was answered just now. */
+  grantedCrash(): string | null {
+    return outcome[1] === 0n ? null : this.#native.crashedRecord();
+  }
+
+  begin(hold: Hold, owner: Owner): void {
+    this.#remains.hold = hold;
+    this.owners.push(owner);
+  }
+
+  /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */
+  limit(milliseconds: number, ticket: number): number {
+    return this.#native.limit(Math.ceil(finite(milliseconds)), ticket);
+  }
+
+  get held(): boolean {
+    return this.#native.held();
+  }
+
+  get ageMs(): number {
+    return this.#native.ageMs();
+  }
+
+  get identity(): string {
+    return this.#native.identity();
+  }
+
+  /** Objects of this thread that hold a lock on the same file. */
+  holders(): LockFile[] {
+    return this.#native.holders().flatMap((number) => LockFile.byNumber(number) ?? []);
+  }
+
+  /** Unlocks and closes; answers a negative failure when the lock could not be given up. */
+  unlock(): number {
+    return this.#native.release();
+  }
+
+  /** Closes what is not held; a wait that was granted meanwhile is given back. */
+  discard(): void {
+    unlisten(this.#ticket);
+    this.#native.discard();
+  }
+}

@@ -1,0 +1,187 @@
+import { cycleDeadlock, selfDeadlock } from './deadlock.js';
+import { LockDeadlockError } from './errors.js';
+import { FileLock } from './file-lock.js';
+import { LockFile } from './lock-file.js';
+import { status } from './native.js';
+import { lockNested } from './nesting.js';
+import {
+  type LockOptions,
+  type LockRequest,
+  type LockSyncOptions,
+  type TryLockOptions,
+  toRequest,
+} from './options.js';
+import { promiseLock, timeoutError } from './pending.js';
+import { isRemotePath } from './remote-path.js';
+import { holdsAround, scopeHolding } from './scope.js';
+import { errorFrom } from './system-error.js';
+import { type Waiter, WaitQueue } from './wait-queue.js';
+
+/**
+ * Makes one attempt to take a lock, without waiting. That somebody else holds it is not an error.
+ *
+ * @param resource the path to guard; it need not exist. The lock file stands beside it.
+ * @returns the lock, or null when it is held, or waited for, by somebody else.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
+ * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
+ *
+ * @example Do it unless somebody else does
+ * ```ts
+ * import { tryLock } from 'holdfast';
+ *
+ * using held = tryLock('build/cache');
+ * if (held === null) console.log('somebody else is at it');
+ * ```
+ */
+export function tryLock(resource: string | URL, options?: TryLockOptions): FileLock | null {
+  const request = toRequest(resource, options);
+  if (WaitQueue.at(request.lockPath) !== undefined) return null;
+  const file = LockFile.take();
+  const result = file.tryAcquire(request);
+  if (result === status.done) return new FileLock(file, request);
+  file.discard();
+  file.recycle();
+  if (result === status.contended) return null;
+  throw errorFrom(result, request);
+}
+
+/**
+ * Takes a lock, waiting for it in the order of arrival. The wait costs no CPU time, keeps the process
+ * alive, and never occupies Node's thread pool.
+ *
+ * The lock belongs to whoever gets it; only `withLock` opens a scope, in which nesting and deadlocks
+ * are seen.
+ *
+ * @param resource the path to guard; it need not exist. The lock file stands beside it.
+ * @returns the held lock. Release it, or take it with `using`.
+ * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
+ * @throws {LockDeadlockError} (`EDEADLK`) when the wait could never end.
+ * @throws `signal.reason` when the signal aborts.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
+ * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
+ *
+ * @example Wait for at most ten seconds
+ * ```ts
+ * import { lock } from 'holdfast';
+ *
+ * await using held = await lock('sessions/a.jsonl', { timeout: 10_000, label: 'append reply' });
+ * console.log(held.token);
+ * ```
+ */
+export async function lock(resource: string | URL, options?: LockOptions): Promise<FileLock> {
+  return acquire(toRequest(resource, options));
+}
+
+/**
+ * Takes a lock and blocks this thread, with its event loop, until it is granted.
+ *
+ * @param resource the path to guard; it need not exist. The lock file stands beside it.
+ * @returns the held lock. Release it, or take it with `using`.
+ * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
+ * @throws {LockDeadlockError} (`EDEADLK`) when this very thread holds the lock without a lease.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
+ * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
+ *
+ * @example In a command that has nothing else to do
+ * ```ts
+ * import { lockSync } from 'holdfast';
+ *
+ * using held = lockSync('config.json', { timeout: 5_000 });
+ * console.log(held.lockPath);
+ * ```
+ */
+export function lockSync(resource: string | URL, options?: LockSyncOptions): FileLock {
+  const request = toRequest(resource, options);
+  const deadline = performance.now() + request.timeout;
+  for (;;) {
+    const file = LockFile.take();
+    let result = file.tryAcquire(request);
+    let granted = file;
+    if (result === status.contended) {
+      ({ result, file: granted } = waitSync(request, file, deadline));
+    }
+    if (result === status.done) return new FileLock(granted, request);
+    if (result === status.contended) throw timeoutError(request);
+    granted.recycle();
+    if (result !== status.replaced) throw errorFrom(result, request);
+  }
+}
+
+function waitSync(request: LockRequest, opened: LockFile, deadline: number) {
+  const queue = WaitQueue.of(opened);
+  const own = queue.holds.find((hold) => hold.mode === 'exclusive' || request.mode === 'exclusive');
+  const left = deadline - performance.now();
+  if (left <= 0 || (own !== undefined && !own.leased)) {
+    queue.decline(opened);
+    if (left <= 0) return { result: status.contended, file: opened };
+    throw new LockDeadlockError(
+      `waiting for ${request.resource} would never end: this thread holds it and cannot release it while it is blocked`,
+      request,
+    );
+  }
+  const adopted = queue.adopt(request.mode);
+  if (adopted !== undefined) queue.decline(opened);
+  const file = adopted ?? opened;
+  const started = adopted === undefined ? file.beginWait(() => {}) : status.done;
+  if (started !== status.done) return { result: started, file };
+  const waited = file.waitFor(left);
+  if (waited === status.done) return { result: file.finishWait(request), file };
+  queue.abandon(file, request.mode);
+  return { result: status.contended, file };
+}
+
+/** Takes a lock at once where that is possible, else promises it. */
+export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
+  request.signal?.throwIfAborted();
+  const awaited = WaitQueue.at(request.lockPath);
+  if (awaited !== undefined) return wait(awaited, request);
+  if (isRemotePath(request.lockPath)) {
+    return wait(WaitQueue.ofRemote(request.lockPath), { ...request, remote: true });
+  }
+  const file = LockFile.take();
+  const result = file.tryAcquire(request);
+  if (result === status.done) return new FileLock(file, request);
+  if (result === status.contended) return wait(WaitQueue.of(file), request, file);
+  file.recycle();
+  throw errorFrom(result, request);
+}
+
+function wait(
+  queue: WaitQueue,
+  request: LockRequest,
+  opened?: LockFile,
+): FileLock | Promise<FileLock> {
+  const scope = scopeHolding(queue.holds);
+  if (scope !== undefined && request.reentrant && scope.hold.mode === 'exclusive') {
+    queue.decline(opened);
+    return lockNested(scope, request, acquire);
+  }
+  const holding = holdsAround();
+  const deadlock =
+    scope === undefined
+      ? cycleDeadlock(request, queue, holding)
+      : selfDeadlock(request, scope.hold);
+  if (deadlock !== undefined || (request.timeout === 0 && !request.remote)) {
+    queue.decline(opened);
+    throw deadlock ?? timeoutError(request);
+  }
+  const pending = promiseLock(request, () => queue.leave(waiter));
+  const waiter: Waiter = {
+    request,
+    holding,
+    bounded: request.timeout !== Number.POSITIVE_INFINITY,
+    grant(file) {
+      try {
+        pending.resolve(new FileLock(file, request));
+      } catch (error) {
+        pending.reject(error);
+      }
+    },
+    fail: pending.reject,
+  };
+  queue.join(waiter, opened);
+  return pending.promise;
+}

@@ -1,0 +1,134 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { familySync, GLIBC, MUSL } from 'detect-libc';
+import { processIdentity } from './process-identity.js';
+
+/** What a native operation answers: 0 when it was done, or one of these, or a negative failure. */
+export const status = {
+  done: 0,
+  contended: 1,
+  notRegular: 2,
+  foreign: 3,
+  replaced: 4,
+  recordTooLong: 5,
+} as const;
+
+/** Bits of the `flags` argument; the file permissions stand above them. */
+export const requestFlags = { exclusive: 1, record: 2, inTurn: 4, permissionsShift: 8 } as const;
+
+/** One use of a lock file; native/lock_handle.h says what each operation does. */
+export interface NativeLockHandle {
+  tryAcquire(path: string, flags: number, ...details: RequestDetails | []): number;
+  /** Opens and waits in a thread of its own; `once` makes one attempt there instead. */
+  beginRemote(
+    ticket: number,
+    once: boolean,
+    path: string,
+    flags: number,
+    ...details: RequestDetails | []
+  ): number;
+  beginWait(ticket: number): number;
+  abandonWait(): boolean;
+  adoptWait(): boolean;
+  waitFor(milliseconds: number): number;
+  finishWait(path: string, flags: number, ...details: RequestDetails | []): number;
+  takeOver(
+    from: NativeLockHandle,
+    path: string,
+    flags: number,
+    ...details: RequestDetails | []
+  ): number;
+  release(): number;
+  discard(): void;
+  limit(milliseconds: number, ticket: number): number;
+  held(): boolean;
+  ageMs(): number;
+  identity(): string;
+  holders(): number[];
+  crashedRecord(): string;
+}
+
+/** The label as JSON, the lease in ms (0: none) and the token to start above. */
+export type RequestDetails = [label: string, lease: number, minToken: bigint];
+
+interface Addon {
+  readonly LockHandle: new (number: number) => NativeLockHandle;
+  /** `outcome` receives the token and whether the last holder crashed, at each grant. */
+  initialize(
+    listener: (ticket: number) => void,
+    processMembers: string,
+    outcome: BigUint64Array,
+  ): void;
+  keepAlive(alive: boolean): void;
+  letGo(number: number): void;
+  flock(fd: number, mode: 0 | 1 | 2): number;
+}
+
+const shipped = [
+  'linux-x64 (glibc, musl)',
+  'linux-arm64 (glibc, musl)',
+  'darwin-x64',
+  'darwin-arm64',
+  'win32-x64',
+  'win32-arm64',
+];
+
+function libc(): string {
+  const family = familySync();
+  return family === MUSL ? '.musl' : family === GLIBC ? '.glibc' : '';
+}
+
+/** The file that was loaded, for diagnosis. */
+export const addonPath = findAddon();
+
+function findAddon(): string {
+  const built = fileURLToPath(new URL('../build/Release/holdfast.node', import.meta.url));
+  if (existsSync(built)) return built;
+  const platform = `${process.platform}-${process.arch}`;
+  const suffix = process.platform === 'linux' ? libc() : '';
+  return fileURLToPath(new URL(`../prebuilds/${platform}/holdfast${suffix}.node`, import.meta.url));
+}
+
+function load(): Addon {
+  try {
+    return createRequire(import.meta.url)(addonPath);
+  } catch (cause) {
+    const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? libc() : ''}`;
+    throw new Error(
+      `holdfast has no working native addon for ${platform} (Node ${process.version}). ` +
+        `Shipped are ${shipped.join(', ')}. To build one here, with a C++17 compiler and Python, ` +
+        `run: npx holdfast build`,
+      { cause },
+    );
+  }
+}
+
+export const addon = load();
+
+/** Token and crash flag of the latest grant; read it before anything else is asked of the addon. */
+export const outcome = new BigUint64Array(2);
+
+const listeners = new Map<number, () => void>();
+let lastTicket = 0;
+
+/** Registers what to call, once, when the wait or the lease with this ticket ends. */
+export function listen(onEnded: () => void): number {
+  lastTicket += 1;
+  listeners.set(lastTicket, onEnded);
+  return lastTicket;
+}
+
+export function unlisten(ticket: number): void {
+  listeners.delete(ticket);
+}
+
+addon.initialize(
+  (ticket) => {
+    const onEnded = listeners.get(ticket);
+    listeners.delete(ticket);
+    onEnded?.();
+  },
+  JSON.stringify(processIdentity).slice(1, -1),
+  outcome,
+);

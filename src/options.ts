@@ -1,0 +1,231 @@
+import { isAbsolute, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type RequestDetails, requestFlags } from './native.js';
+
+/** How a lock is held: by one holder alone, or together with other shared ones. */
+export type LockMode = 'exclusive' | 'shared';
+
+/** What `tryLock` can be told. */
+export interface TryLockOptions {
+  /** Default `'exclusive'`. */
+  mode?: LockMode;
+  /**
+   * The longest time between renewals, in ms: a native watchdog takes the lock away from a holder
+   * that does not call `renew()` in time, even while its event loop is blocked. Default: none.
+   */
+  lease?: number;
+  /**
+   * Held for longer than this many ms, the lock makes its own process check, by a garbage
+   * collection, that the scope still exists. Default: never.
+   */
+  leakCheck?: number;
+  /** What the lock is for, shown to whoever waits. At most 198 bytes of its JSON are kept. */
+  label?: string;
+  /** The exact lock file, instead of `<resource>.flock`. */
+  lockPath?: string;
+  /** Permissions of a new lock file, whatever the umask. Default `0o600`: whoever may open it may hold it. */
+  fileMode?: number;
+  /** Whether the holder record is written into the lock file. Default true; false never writes. */
+  record?: boolean;
+  /** The fencing token starts above this, so that a store survives a deleted lock file. Default 0n. */
+  minToken?: bigint;
+  /** Keep the stack of the taker for the warning about a leaked lock. Default false: it costs some µs. */
+  captureStack?: boolean;
+}
+
+/** What `lockSync` can be told. */
+export interface LockSyncOptions extends TryLockOptions {
+  /** How long to wait, in ms. Default `Infinity`; 0 makes one attempt. */
+  timeout?: number;
+}
+
+/** What `lock` and `withLock` can be told. */
+export interface LockOptions extends LockSyncOptions {
+  /** Ends the wait: the promise rejects with `signal.reason`. */
+  signal?: AbortSignal;
+  /**
+   * Whether the async context that holds the lock may take it again, counted, until the outermost
+   * release. Default false: that is a `LockDeadlockError`, because it would wait for itself.
+   */
+  reentrant?: boolean;
+}
+
+/** A validated request for a lock. */
+export interface LockRequest {
+  readonly resource: string;
+  readonly lockPath: string;
+  readonly mode: LockMode;
+  readonly flags: number;
+  readonly details: RequestDetails | [];
+  readonly label: string | null;
+  readonly lease: number;
+  readonly leakCheck: number;
+  readonly captureStack: boolean;
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+  readonly reentrant: boolean;
+  /** Whether the holder record is read and written. */
+  readonly recorded: boolean;
+  /** Whether opening and locking may take long and must leave the event loop. */
+  readonly remote: boolean;
+}
+
+const suffix = '.flock';
+// With its quotes; the record of 512 bytes has other members too.
+const mostLabelBytes = 200;
+const noDetails: [] = [];
+
+/** The error for an argument that cannot be used. */
+export function invalid(name: string, expected: string, value: unknown): TypeError {
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
+  const error: TypeError & { code?: string } = new TypeError(
+    `${name} must be ${expected}, not ${shown}`,
+  );
+  error.code = 'ERR_INVALID_ARG_VALUE';
+  return error;
+}
+
+function duration(name: string, value: unknown, least: number): number {
+  if (typeof value !== 'number' || Number.isNaN(value) || value < least) {
+    throw invalid(
+      name,
+      least === 0 ? 'a number of ms, 0 or more' : 'a number of ms above 0',
+      value,
+    );
+  }
+  return value;
+}
+
+function boolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalid(name, 'true or false', value);
+  return value;
+}
+
+function toPath(name: string, value: unknown): string {
+  const path = value instanceof URL ? fileURLToPath(value) : value;
+  if (typeof path !== 'string') throw invalid(name, 'a path or a file: URL', value);
+  if (path.length === 0) throw invalid(name, 'a path that is not empty', value);
+  if (path.includes('\0')) throw invalid(name, 'a path without NUL bytes', value);
+  return path;
+}
+
+// The working directory may change while the lock is waited for, and a trailing slash would put the
+// lock file into the folder instead of beside it.
+function absolute(path: string): string {
+  const last = path.charCodeAt(path.length - 1);
+  return isAbsolute(path) && last !== 0x2f && last !== 0x5c ? path : resolve(path);
+}
+
+function toMode(value: unknown): LockMode {
+  if (value !== 'exclusive' && value !== 'shared')
+    throw invalid('mode', "'exclusive' or 'shared'", value);
+  return value;
+}
+
+function toPermissions(value: unknown): number {
+  if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > 0o777) {
+    throw invalid('fileMode', 'a number from 0 to 0o777', value);
+  }
+  return value as number;
+}
+
+function toLabel(value: unknown): string {
+  if (typeof value !== 'string') throw invalid('label', 'a string', value);
+  let label = value.slice(0, mostLabelBytes);
+  while (Buffer.byteLength(JSON.stringify(label)) > mostLabelBytes) {
+    label = Array.from(label).slice(0, -1).join('');
+  }
+  return label;
+}
+
+function toMinToken(value: unknown): bigint {
+  if (typeof value !== 'bigint' || value < 0n || value >= 2n ** 63n) {
+    throw invalid('minToken', 'a bigint from 0n to 2n ** 63n - 1n', value);
+  }
+  return value;
+}
+
+function toSignal(value: unknown): AbortSignal {
+  if (!(value instanceof AbortSignal)) throw invalid('signal', 'an AbortSignal', value);
+  return value;
+}
+
+function flagsFor(mode: LockMode, record: boolean, permissions: number): number {
+  return (
+    (mode === 'exclusive' ? requestFlags.exclusive : 0) |
+    (record ? requestFlags.record : 0) |
+    (permissions << requestFlags.permissionsShift)
+  );
+}
+
+const defaultFlags = flagsFor('exclusive', true, 0o600);
+
+/** Validates what a caller gave; throws `TypeError` with `ERR_INVALID_ARG_VALUE` for what it cannot use. */
+export function toRequest(resource: string | URL, options?: LockOptions): LockRequest {
+  const path = toPath('resource', resource);
+  if (options === undefined) {
+    return {
+      resource: path,
+      lockPath: absolute(path) + suffix,
+      mode: 'exclusive',
+      flags: defaultFlags,
+      details: noDetails,
+      label: null,
+      lease: 0,
+      leakCheck: 0,
+      captureStack: false,
+      timeout: Number.POSITIVE_INFINITY,
+      signal: undefined,
+      reentrant: false,
+      recorded: true,
+      remote: false,
+    };
+  }
+  if (typeof options !== 'object' || options === null)
+    throw invalid('options', 'an object', options);
+  const { mode = 'exclusive', record = true, fileMode = 0o600, lease, label, minToken } = options;
+  const ownLabel = label === undefined ? null : toLabel(label);
+  const ownLease = lease === undefined ? 0 : duration('lease', lease, Number.MIN_VALUE);
+  const detailed = ownLabel !== null || ownLease > 0 || minToken !== undefined;
+  return {
+    resource: path,
+    lockPath:
+      options.lockPath === undefined
+        ? absolute(path) + suffix
+        : absolute(toPath('lockPath', options.lockPath)),
+    mode: toMode(mode),
+    flags: flagsFor(mode, boolean('record', record), toPermissions(fileMode)),
+    details: detailed
+      ? [
+          JSON.stringify(ownLabel),
+          Math.ceil(finite(ownLease)),
+          minToken === undefined ? 0n : toMinToken(minToken),
+        ]
+      : noDetails,
+    label: ownLabel,
+    lease: ownLease === Number.POSITIVE_INFINITY ? 0 : ownLease,
+    leakCheck:
+      options.leakCheck === undefined
+        ? 0
+        : duration('leakCheck', options.leakCheck, Number.MIN_VALUE),
+    captureStack: boolean('captureStack', options.captureStack ?? false),
+    timeout:
+      options.timeout === undefined
+        ? Number.POSITIVE_INFINITY
+        : duration('timeout', options.timeout, 0),
+    signal: options.signal === undefined ? undefined : toSignal(options.signal),
+    reentrant: boolean('reentrant', options.reentrant ?? false),
+    recorded: record,
+    remote: false,
+  };
+}
+
+/** A lease in ms that the native clock can add up; without end is as good as none. */
+export function finite(milliseconds: number): number {
+  return milliseconds === Number.POSITIVE_INFINITY ? 0 : Math.min(milliseconds, 1e12);
+}
+
+/** Validates a lease given to `renew()`. */
+export function toLease(value: number): number {
+  return duration('lease', value, Number.MIN_VALUE);
+}

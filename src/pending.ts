@@ -1,0 +1,77 @@
+import { LockTimeoutError } from './errors.js';
+import type { FileLock } from './file-lock.js';
+import { describeHolder, readHolderRecord } from './holder-record.js';
+import { addon } from './native.js';
+import type { LockRequest } from './options.js';
+import { traceWait, traceWaitEnd } from './tracing.js';
+
+/** A promised lock. Whatever settles it first wins, and ends its timer and its abort listener. */
+export interface Pending {
+  readonly promise: Promise<FileLock>;
+  resolve(lock: FileLock): void;
+  reject(error: unknown): void;
+}
+
+// Longer than a Node timer can be; nobody waits 24 days.
+const longestTimer = 2 ** 31 - 1;
+
+let pendingCount = 0;
+
+// Those who wait keep the process alive; those who hold do not.
+function count(change: 1 | -1): void {
+  pendingCount += change;
+  if (pendingCount === 0 || (pendingCount === 1 && change === 1)) addon.keepAlive(pendingCount > 0);
+}
+
+/** The error for a wait that took too long; it reads who holds the lock from the lock file. */
+export function timeoutError(request: LockRequest): LockTimeoutError {
+  const { resource, lockPath, mode, timeout } = request;
+  const holder = readHolderRecord(lockPath);
+  const by =
+    holder?.state === 'held'
+      ? describeHolder(holder)
+      : 'held by a shared holder or by a program that leaves no record';
+  return new LockTimeoutError(
+    `timed out after ${timeout} ms waiting for ${mode === 'shared' ? 'a shared' : 'an exclusive'} lock on ${resource}: ${by}`,
+    { resource, lockPath, holder },
+  );
+}
+
+/** Promises a lock within the request's timeout and signal; `cancel` is called when either ends it. */
+export function promiseLock(request: LockRequest, cancel: () => void): Pending {
+  const { signal, timeout, resource, lockPath, mode, label } = request;
+  let settle: { resolve(lock: FileLock): void; reject(error: unknown): void } | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const trace = { resource, lockPath, mode, label };
+
+  const promise = new Promise<FileLock>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  const end = (error?: unknown) => {
+    const ended = settle;
+    settle = undefined;
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+    count(-1);
+    traceWaitEnd(trace, error);
+    return ended;
+  };
+  const giveUp = (error: () => unknown) => {
+    if (settle === undefined) return;
+    cancel();
+    const reason = error();
+    end(reason)?.reject(reason);
+  };
+  const onAbort = () => giveUp(() => signal?.reason);
+
+  count(1);
+  traceWait(trace);
+  signal?.addEventListener('abort', onAbort);
+  if (timeout <= longestTimer)
+    timer = setTimeout(() => giveUp(() => timeoutError(request)), timeout);
+  return {
+    promise,
+    resolve: (lock) => end()?.resolve(lock),
+    reject: (error) => end(error)?.reject(error),
+  };
+}

@@ -1,0 +1,52 @@
+import { readFileSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+
+function read(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+function readLink(path: string): string | null {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return null;
+  }
+}
+
+/** What tells this process from another one that had or will have the same pid. */
+export interface ProcessIdentity {
+  pid: number;
+  /** Clock ticks since boot on Linux (proc_pid_stat(5), field 22), else ms since 1970, roughly. */
+  start: number;
+  host: string;
+  /** Linux only: changes with each boot (random(4), boot_id). */
+  boot: string | null;
+  /** Linux only: the inode of the pid namespace (pid_namespaces(7)). */
+  pidns: number | null;
+}
+
+/** The start time that /proc shows for a process, or null where there is none. */
+export function startTimeOf(pid: number | 'self'): number | null {
+  const stat = read(`/proc/${pid}/stat`);
+  // The command name may contain anything, so fields are counted from its closing bracket.
+  const field = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  return field === undefined ? null : Number(field);
+}
+
+function identify(): ProcessIdentity {
+  const namespace = readLink('/proc/self/ns/pid')?.match(/\d+/)?.[0];
+  return {
+    pid: process.pid,
+    start: startTimeOf('self') ?? Math.round(Date.now() - process.uptime() * 1000),
+    host: hostname().slice(0, 64),
+    boot: read('/proc/sys/kernel/random/boot_id')?.trim() ?? null,
+    pidns: namespace === undefined ? null : Number(namespace),
+  };
+}
+
+/** This process, as its holder records say it. */
+export const processIdentity = identify();

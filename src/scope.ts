@@ -1,0 +1,65 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { FileLock } from './file-lock.js';
+import type { Hold } from './lock-file.js';
+
+/**
+ * The scope of a `withLock`, as its async context sees it. Contexts are captured by timers and
+ * sockets that live on, so nothing here may keep the lock from being collected.
+ */
+export interface Scope {
+  readonly hold: Hold;
+  readonly lock: WeakRef<FileLock>;
+  readonly parent: Scope | undefined;
+  /** The nested lock that is in the scope at this moment, and those that wait for it to leave. */
+  readonly nested: NestedQueue;
+}
+
+/** Siblings that nest in one scope enter one after the other. */
+export interface NestedQueue {
+  busy: boolean;
+  readonly waiting: Set<() => void>;
+}
+
+// Started with the first scope, not at import: before Node 24 every promise of a process costs more
+// once a storage is in use.
+let storage: AsyncLocalStorage<Scope> | undefined;
+
+function heldScope(scope: Scope | undefined): Scope | undefined {
+  let current = scope;
+  while (current?.hold.ended) current = current.parent;
+  return current;
+}
+
+/** The innermost scope of the running async context whose lock is still held. */
+export function currentScope(): Scope | undefined {
+  return heldScope(storage?.getStore());
+}
+
+/** Runs a function as the scope of this lock. */
+export function runInScope<T>(lock: FileLock, fn: (lock: FileLock) => T): T {
+  storage ??= new AsyncLocalStorage();
+  const scope: Scope = {
+    hold: lock.hold,
+    lock: new WeakRef(lock),
+    parent: currentScope(),
+    nested: { busy: false, waiting: new Set() },
+  };
+  return storage.run(scope, fn, lock);
+}
+
+/** The innermost scope around here that holds one of these. */
+export function scopeHolding(holds: readonly Hold[]): Scope | undefined {
+  for (let scope = currentScope(); scope !== undefined; scope = heldScope(scope.parent)) {
+    if (holds.includes(scope.hold)) return scope;
+  }
+  return undefined;
+}
+
+/** All holds that the running async context would keep while it waits. */
+export function holdsAround(): Hold[] {
+  const holds: Hold[] = [];
+  for (let scope = currentScope(); scope !== undefined; scope = heldScope(scope.parent)) {
+    holds.push(scope.hold);
+  }
+  return holds;
+}

@@ -1,0 +1,121 @@
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
+import { LockError, type LockErrorDetails } from './errors.js';
+import { status } from './native.js';
+
+// In the order of `Operation` in native/lock_handle.h, which starts at 1.
+const syscalls =
+  process.platform === 'win32'
+    ? [
+        '',
+        'CreateFile',
+        'LockFileEx',
+        'UnlockFileEx',
+        'GetFileInformation',
+        'ReadFile',
+        'WriteFile',
+        'CreateThread',
+      ]
+    : ['', 'open', 'flock', 'flock', 'fstat', 'pread', 'pwrite', 'pthread_create'];
+
+// linux/magic.h and the like; only to name the culprit.
+const fileSystems = new Map([
+  [0x6969, 'NFS'],
+  [0x517b, 'SMB'],
+  [0xfe534d42, 'SMB'],
+  [0xff534d42, 'CIFS'],
+  [0x65735546, 'FUSE'],
+  [0x01021997, '9p'],
+  [0x00c36400, 'Ceph'],
+  [0x0bd00bd0, 'Lustre'],
+  [0x5346414f, 'AFS'],
+  [0x01021994, 'tmpfs'],
+  [0xef53, 'ext4'],
+  [0x58465342, 'XFS'],
+  [0x9123683e, 'Btrfs'],
+  [0x794c7630, 'overlayfs'],
+  [0x73717368, 'squashfs'],
+]);
+
+const remote = new Set(['NFS', 'SMB', 'CIFS', 'FUSE', '9p', 'Ceph', 'Lustre', 'AFS']);
+
+/** The name of the file system that a path is on, or its number, or null where it cannot be told. */
+export function fileSystemOf(path: string): string | null {
+  try {
+    const { type } = statfsSync(dirname(path));
+    return fileSystems.get(type) ?? `type 0x${type.toString(16)}`;
+  } catch {
+    return null;
+  }
+}
+
+/** Whether opening and locking may take long there: decided by the file system's type. */
+export function isRemote(path: string): boolean {
+  if (process.platform === 'win32') return path.startsWith('\\\\') && !path.startsWith('\\\\?\\');
+  const name = fileSystemOf(path);
+  return name !== null && remote.has(name);
+}
+
+const cannotLock = new Set(['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
+
+function hint(code: string, syscall: string, path: string): string {
+  if (syscall === syscalls[2] && cannotLock.has(code)) {
+    const name = fileSystemOf(path) ?? 'unknown';
+    return ` (this file system, ${name}, does not keep locks: set lockPath to a file on a local one)`;
+  }
+  if (code === 'ELOOP') return ' (a symbolic link is not followed at the lock path: remove it)';
+  if (code === 'ENOENT') return ' (the folder must exist: create it first)';
+  if (syscall === syscalls.at(-1)) return ' (no thread to wait in: raise the process limit)';
+  return '';
+}
+
+/** An error of the operating system in the shape that Node's own have. */
+export function systemError(errno: number, syscall: string, path?: string): NodeJS.ErrnoException {
+  const [code, text] = getSystemErrorMap().get(errno) ?? [`E${-errno}`, 'unknown error'];
+  const where = path === undefined ? '' : ` '${path}'`;
+  const error: NodeJS.ErrnoException = new Error(
+    `${code}: ${text}, ${syscall}${where}${hint(code, syscall, path ?? '.')}`,
+  );
+  error.errno = errno;
+  error.code = code;
+  error.syscall = syscall;
+  if (path !== undefined) error.path = path;
+  return error;
+}
+
+/** The error for whatever a native operation answered that was not success. */
+export function errorFrom(result: number, details: LockErrorDetails): Error {
+  const { lockPath } = details;
+  if (result === status.notRegular) {
+    return new LockError(
+      'ERR_LOCK_NOT_REGULAR',
+      `${lockPath} is not a regular file: remove it or set lockPath to another one`,
+      details,
+    );
+  }
+  if (result === status.foreign) {
+    return new LockError(
+      'ERR_LOCK_FOREIGN_FILE',
+      `${lockPath} has content that is not a holder record and was left as it is: set lockPath to another file, or record to false to lock it without writing`,
+      details,
+    );
+  }
+  if (result === status.recordTooLong) {
+    return new LockError(
+      'ERR_LOCK_RECORD_TOO_LONG',
+      `the holder record for ${lockPath} exceeds 512 bytes: use a shorter label`,
+      details,
+    );
+  }
+  if (result === status.replaced) {
+    return new LockError(
+      'ERR_LOCK_REPLACED',
+      `${lockPath} is deleted again and again while it is being locked`,
+      details,
+    );
+  }
+  // native/lock_handle.h, Failure(): the operation stands above 16 bits of error number.
+  const operation = Math.ceil(-result / 65536) - 1;
+  return systemError(result + operation * 65536, syscalls[operation] ?? 'lock', lockPath);
+}

@@ -1,0 +1,297 @@
+import { type Hold, LockFile, type Successor } from './lock-file.js';
+import { status } from './native.js';
+import type { LockMode, LockRequest } from './options.js';
+import { errorFrom } from './system-error.js';
+
+/** Somebody of this thread who waits for a lock. */
+export interface Waiter {
+  readonly request: LockRequest;
+  /** What its async context holds meanwhile, if anything. */
+  readonly holding: readonly Hold[];
+  /** Whether the wait ends by itself, so that it cannot be part of a deadlock. */
+  readonly bounded: boolean;
+  grant(file: LockFile): void;
+  fail(error: Error): void;
+}
+
+// A thread with a long queue of its own lets other processes have their turn after this.
+const mostHandOvers = 64;
+const longestTurnMs = 10;
+
+const byIdentity = new Map<string, WaitQueue>();
+const byPath = new Map<string, WaitQueue>();
+
+/**
+ * Those of this thread who wait for one file, first come, first served. Only the first of them waits
+ * in the kernel, and only while no holder is in this thread: a holder here hands the lock over,
+ * still locked, without a system call to wait in.
+ */
+export class WaitQueue implements Successor {
+  readonly #identity: string;
+  readonly #waiters = new Set<Waiter>();
+  readonly #holders = new Map<number, Hold>();
+  readonly #paths = new Set<string>();
+  readonly #abandoned = new Map<LockMode, LockFile>();
+  #wait: { file: LockFile; mode: LockMode } | null = null;
+  #turnStarted = 0;
+  #handOvers = 0;
+
+  private constructor(identity: string) {
+    this.#identity = identity;
+    byIdentity.set(identity, this);
+  }
+
+  /** The queue in which somebody waits for the lock file at this path, as far as the path tells. */
+  static at(path: string): WaitQueue | undefined {
+    if (byPath.size === 0) return undefined;
+    const queue = byPath.get(path);
+    return queue !== undefined && queue.#waiters.size > 0 ? queue : undefined;
+  }
+
+  /** The queue for a file that is open, whatever the spelling of its path. */
+  static of(file: LockFile): WaitQueue {
+    const queue = byIdentity.get(file.identity) ?? new WaitQueue(file.identity);
+    queue.#meetHolders(file);
+    return queue;
+  }
+
+  /** The queue for a file that has not been opened, because that may take long. */
+  static ofRemote(path: string): WaitQueue {
+    return byIdentity.get(path) ?? new WaitQueue(path);
+  }
+
+  static *all(): Generator<WaitQueue> {
+    yield* byIdentity.values();
+  }
+
+  get waiters(): Iterable<Waiter> {
+    return this.#waiters;
+  }
+
+  /** What this thread holds of the file. */
+  get holds(): Hold[] {
+    return [...this.#holders.values()].filter((hold) => !hold.ended);
+  }
+
+  /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
+  join(waiter: Waiter, opened?: LockFile): void {
+    const first = this.#waiters.size === 0;
+    this.#waiters.add(waiter);
+    this.#paths.add(waiter.request.lockPath);
+    byPath.set(waiter.request.lockPath, this);
+    if (first) this.#serve(opened);
+    else letGo(opened);
+  }
+
+  /** Takes a waiter out who does not want the lock any more. */
+  leave(waiter: Waiter): void {
+    const first = this.#head() === waiter;
+    this.#waiters.delete(waiter);
+    if (first) this.#passOn();
+  }
+
+  /** An abandoned wait that the caller may go on with in its own way. */
+  adopt(mode: LockMode): LockFile | undefined {
+    const file = this.#abandoned.get(mode);
+    if (file === undefined) return undefined;
+    this.#abandoned.delete(mode);
+    if (file.adopt()) return file;
+    letGo(file);
+    return undefined;
+  }
+
+  /** Leaves a wait behind that somebody may adopt later. */
+  abandon(file: LockFile, mode: LockMode): void {
+    if (file.abandon()) this.#abandoned.set(mode, file);
+    // Granted in this very moment: nobody wants it, and what comes later must not be touched.
+    else letGo(file);
+    this.#dropIfIdle();
+  }
+
+  /** Lets go of a file that was opened for a wait here that will not be. */
+  decline(opened: LockFile | undefined): void {
+    letGo(opened);
+    this.#dropIfIdle();
+  }
+
+  takeFrom(file: LockFile, onEnd: () => void): void {
+    const { number } = file;
+    const head = this.#head();
+    const last = this.#holders.size === 1 && this.#holders.has(number);
+    if (head !== undefined && last && this.#wait === null) {
+      this.#holders.delete(number);
+      this.#handOver(file, head, onEnd);
+      return;
+    }
+    const result = file.unlock();
+    if (result < 0 && file.hold !== null) throw errorFrom(result, file.hold);
+    onEnd();
+    this.vanished(number);
+  }
+
+  vanished(number: number): void {
+    this.#holders.delete(number);
+    this.#serve();
+  }
+
+  #head(): Waiter | undefined {
+    return this.#waiters.values().next().value;
+  }
+
+  #meetHolders(file: LockFile): void {
+    for (const holder of file.holders()) this.#addHolder(holder);
+  }
+
+  #addHolder(file: LockFile): void {
+    if (file.hold === null) return;
+    file.successor = this;
+    this.#holders.set(file.number, file.hold);
+  }
+
+  /** Brings the first waiters as far as they get: granted, or the first one waiting in the kernel. */
+  #serve(opened?: LockFile): void {
+    let unused = opened;
+    for (;;) {
+      const head = this.#head();
+      if (head === undefined || this.#wait !== null || this.#heldHereAgainst(head)) {
+        letGo(unused);
+        this.#dropIfIdle();
+        return;
+      }
+      const adopted = this.adopt(head.request.mode);
+      if (adopted !== undefined) {
+        letGo(unused);
+        this.#wait = { file: adopted, mode: head.request.mode };
+        return;
+      }
+      const file = unused ?? LockFile.take();
+      const tried = unused === undefined ? this.#try(head, file) : status.contended;
+      unused = undefined;
+      if (!this.#settle(head, file, tried)) return;
+    }
+  }
+
+  #try({ request }: Waiter, file: LockFile): number {
+    return request.remote ? status.contended : file.tryAcquire(request);
+  }
+
+  /** Acts on the result of an attempt. False when the first waiter waits in the kernel now. */
+  #settle(head: Waiter, file: LockFile, result: number): boolean {
+    if (result === status.done) {
+      this.#grant(head, file);
+      return true;
+    }
+    if (result === status.contended) {
+      const started = this.#beginWait(head.request, file);
+      if (started === status.done) {
+        this.#wait = { file, mode: head.request.mode };
+        return false;
+      }
+      return this.#fail(head, file, started);
+    }
+    if (result === status.replaced) {
+      file.recycle();
+      return true;
+    }
+    return this.#fail(head, file, result);
+  }
+
+  #beginWait(request: LockRequest, file: LockFile): number {
+    const onEnded = () => this.#ended(file);
+    return request.remote
+      ? file.beginRemote(request, request.timeout === 0, onEnded)
+      : file.beginWait(onEnded);
+  }
+
+  #grant(waiter: Waiter, file: LockFile): void {
+    this.#waiters.delete(waiter);
+    waiter.grant(file);
+    this.#addHolder(file);
+  }
+
+  #fail(waiter: Waiter, file: LockFile, result: number): true {
+    this.#waiters.delete(waiter);
+    waiter.fail(errorFrom(result, waiter.request));
+    letGo(file);
+    return true;
+  }
+
+  #heldHereAgainst({ request }: Waiter): boolean {
+    for (const hold of this.#holders.values()) {
+      if (hold.mode === 'exclusive' || request.mode === 'exclusive') return true;
+    }
+    return false;
+  }
+
+  /** The wait in the kernel has ended, or an abandoned one has given its lock back. */
+  #ended(file: LockFile): void {
+    if (this.#wait?.file === file) {
+      this.#wait = null;
+      this.#handOvers = 0;
+      const head = this.#head();
+      if (head !== undefined) {
+        const result = file.finishWait(head.request);
+        // An attempt on a remote file system that did not want to wait.
+        if (result === status.contended) this.#fail(head, file, result);
+        else this.#settle(head, file, result);
+      }
+      this.#serve();
+      return;
+    }
+    for (const [mode, abandoned] of this.#abandoned) {
+      if (abandoned === file) this.#abandoned.delete(mode);
+    }
+    letGo(file);
+    this.#dropIfIdle();
+  }
+
+  /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */
+  #passOn(): void {
+    const wait = this.#wait;
+    if (wait !== null && this.#head()?.request.mode !== wait.mode) {
+      this.#wait = null;
+      this.abandon(wait.file, wait.mode);
+    }
+    this.#serve();
+  }
+
+  #handOver(from: LockFile, head: Waiter, onEnd: () => void): void {
+    const file = LockFile.take();
+    const result = this.#turnIsOver()
+      ? this.#yield(from, file, head)
+      : file.takeOver(from, head.request);
+    onEnd();
+    if (this.#settle(head, file, result)) this.#serve();
+  }
+
+  #turnIsOver(): boolean {
+    if (this.#handOvers === 0) this.#turnStarted = performance.now();
+    this.#handOvers += 1;
+    return this.#handOvers > mostHandOvers || performance.now() - this.#turnStarted > longestTurnMs;
+  }
+
+  /** Lets the lock go for whoever waits in other processes; the next one here waits behind them. */
+  #yield(from: LockFile, file: LockFile, { request }: Waiter): number {
+    this.#handOvers = 0;
+    from.unlock();
+    return request.remote ? status.contended : file.openInTurn(request);
+  }
+
+  #dropIfIdle(): void {
+    if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.size > 0) return;
+    byIdentity.delete(this.#identity);
+    for (const path of this.#paths) {
+      if (byPath.get(path) === this) byPath.delete(path);
+    }
+    for (const number of this.#holders.keys()) {
+      const file = LockFile.byNumber(number);
+      if (file?.successor === this) file.successor = null;
+    }
+    this.#holders.clear();
+  }
+}
+
+function letGo(file: LockFile | undefined): void {
+  file?.discard();
+  file?.recycle();
+}

@@ -1,0 +1,109 @@
+import { FileLock } from './file-lock.js';
+import { acquire } from './lock.js';
+import { invalid, type LockOptions, toRequest } from './options.js';
+import { runInScope } from './scope.js';
+
+/** What runs while the lock is held; it may renew it, check it, or release it early. */
+export type LockScope<T> = (lock: FileLock) => T | PromiseLike<T>;
+
+/**
+ * Runs a function while a lock is held, and releases it whatever the function does. When the lock is
+ * lost meanwhile (lease, `releaseAll`), the promise rejects at once, even if the function never ends.
+ *
+ * @param resource the path to guard; it need not exist. The lock file stands beside it.
+ * @returns what the function returns.
+ * @throws whatever the function throws. An error of the release itself is thrown when the function
+ *   succeeded, and is a warning of the process when it did not.
+ * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock was lost meanwhile.
+ * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
+ * @throws {LockDeadlockError} (`EDEADLK`) when the wait could never end, for one because the calling
+ *   async context holds the lock itself.
+ * @throws `signal.reason` when the signal aborts while it waits.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
+ * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
+ *
+ * @example Read, change and write a file that other processes change too
+ * ```ts
+ * import { appendFile } from 'node:fs/promises';
+ * import { withLock } from 'holdfast';
+ *
+ * await withLock('sessions/a.jsonl', { timeout: 10_000 }, async (lock) => {
+ *   lock.assertHeld();
+ *   await appendFile('sessions/a.jsonl', '{"role":"user"}\n');
+ * });
+ * ```
+ */
+export function withLock<T>(resource: string | URL, fn: LockScope<T>): Promise<T>;
+export function withLock<T>(
+  resource: string | URL,
+  options: LockOptions,
+  fn: LockScope<T>,
+): Promise<T>;
+export async function withLock<T>(
+  resource: string | URL,
+  optionsOrFn: LockOptions | LockScope<T>,
+  maybeFn?: LockScope<T>,
+): Promise<T> {
+  const [options, fn] =
+    typeof optionsOrFn === 'function' ? [undefined, optionsOrFn] : [optionsOrFn, maybeFn];
+  if (typeof fn !== 'function') {
+    throw invalid('fn', 'a function', fn);
+  }
+  const acquired = acquire(toRequest(resource, options));
+  return run(acquired instanceof FileLock ? acquired : await acquired, fn);
+}
+
+function run<T>(lock: FileLock, fn: LockScope<T>): T | Promise<T> {
+  let outcome: T | PromiseLike<T>;
+  try {
+    outcome = runInScope(lock, fn);
+  } catch (error) {
+    releaseAfter(error, lock);
+    throw error;
+  }
+  if (!isPromiseLike(outcome)) {
+    lock.release();
+    lock.throwIfLost();
+    return outcome;
+  }
+  return settle(lock, outcome);
+}
+
+function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as PromiseLike<T> | undefined)?.then === 'function';
+}
+
+function settle<T>(lock: FileLock, outcome: PromiseLike<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    // Not a closure over the lock: a lease keeps this listener, and the listener must not keep the lock.
+    lock.onLost = reject;
+    outcome.then(
+      (value) => {
+        try {
+          lock.release();
+        } catch (error) {
+          reject(error);
+        }
+        resolve(value);
+      },
+      (error) => {
+        releaseAfter(error, lock);
+        reject(error);
+      },
+    );
+  });
+}
+
+/** The function's own error is the one that counts; that of the release must not be lost either. */
+function releaseAfter(error: unknown, lock: FileLock): void {
+  try {
+    lock.release();
+  } catch (releaseError) {
+    process.emitWarning(
+      new Error(`the lock on ${lock.resource} could not be released after ${error}`, {
+        cause: releaseError,
+      }),
+    );
+  }
+}

@@ -1,0 +1,180 @@
+import { lock, reclaimLeaked } from 'holdfast';
+import { expect, test } from 'vitest';
+import { Actor, type Stage } from './helpers/actor.js';
+import { temporaryResource } from './helpers/folder.js';
+
+type Leak = (stage: Stage, resource: string) => void;
+
+// Every way in which a chain of promises usually gets lost. None may refer to the test around it:
+// they run in an actor.
+const leaks: Record<string, Leak> = {
+  'a promise that never settles': ({ holdfast }, resource) => {
+    void holdfast.withLock(resource, () => new Promise(() => {}));
+  },
+  'an emitter that nobody has any more': ({ holdfast }, resource) => {
+    void holdfast.withLock(resource, async () => {
+      const emitter = new (process.getBuiltinModule('node:events').EventEmitter)();
+      await new Promise((resolve) => emitter.once('never', resolve));
+    });
+  },
+  'a stream that was dropped': ({ holdfast }, resource) => {
+    void holdfast.withLock(resource, async () => {
+      const { PassThrough } = process.getBuiltinModule('node:stream');
+      for await (const _ of new PassThrough()) await null;
+    });
+  },
+  'an async iterator that was abandoned': ({ holdfast }, resource) => {
+    async function* turns() {
+      const held = await holdfast.lock(resource);
+      try {
+        yield 1;
+      } finally {
+        held.release();
+      }
+    }
+    void turns().next();
+  },
+  'a generator that was abandoned': ({ holdfast }, resource) => {
+    function* turns() {
+      const held = holdfast.tryLock(resource);
+      try {
+        yield 1;
+      } finally {
+        held?.release();
+      }
+    }
+    turns().next();
+  },
+  'a lock that nobody kept': ({ holdfast }, resource) => {
+    void holdfast.lock(resource);
+  },
+  'a scope whose context a timer captured': ({ holdfast, kept }, resource) => {
+    void holdfast.withLock(resource, () => {
+      kept.interval = setInterval(() => {}, 60_000);
+      return new Promise(() => {});
+    });
+  },
+  'a scope with a lease and a signal that was listened to': ({ holdfast, kept }, resource) => {
+    const scope = holdfast.withLock(resource, { lease: 600_000 }, (held) => {
+      held.signal.addEventListener('abort', () => {});
+      return new Promise(() => {});
+    });
+    // The one who waits for the scope is told, before the lease ends, that it was leaked.
+    scope.catch(({ code }) => {
+      kept.code = code;
+    });
+  },
+};
+
+test.each(Object.keys(leaks))('%s frees its lock after a collection', async (name) => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  await actor.run(leaks[name] as Leak, resource);
+  await actor.run(({ holdfast, emit }, path) => {
+    process.on('warning', ({ name, code, message }: Error & { code?: string }) =>
+      emit('warning', { name, code, message }),
+    );
+    // Somebody of the same process waits, and somebody of this one.
+    void holdfast.lock(path).then((held) => {
+      held.release();
+      emit('granted');
+    });
+  }, resource);
+  const warning = actor.next('warning');
+  const granted = actor.next('granted');
+  const waiting = lock(resource);
+  await expect(actor.run(({ holdfast }) => holdfast.reclaimLeaked())).resolves.toBe(1);
+  await expect(warning).resolves.toMatchObject({
+    name: 'LockLeakWarning',
+    code: 'HOLDFAST_LEAK',
+    message: expect.stringContaining(resource),
+  });
+  (await waiting).release();
+  await granted;
+});
+
+test('a lock that is in use survives a collection', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  await actor.run(async ({ holdfast, kept }, path) => {
+    const entered = new Promise<void>((resolve) => {
+      kept.scope = holdfast.withLock(path, async () => {
+        resolve();
+        await new Promise((done) => {
+          kept.finish = done;
+        });
+      });
+    });
+    await entered;
+  }, resource);
+  await expect(actor.run(({ holdfast }) => holdfast.reclaimLeaked())).resolves.toBe(0);
+  await expect(lock(resource, { timeout: 0 })).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+  await actor.run(async ({ kept }) => {
+    kept.finish();
+    await kept.scope;
+  });
+  (await lock(resource, { timeout: 0 })).release();
+});
+
+test('the warning about a leak says who took the lock where captureStack is set', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  await actor.run(({ holdfast, emit }, path) => {
+    process.on('warning', ({ message, detail }: Error & { detail?: string }) =>
+      emit('warning', { message, detail }),
+    );
+    function takeAndForget() {
+      holdfast.tryLock(path, { captureStack: true, label: 'forgotten \u001b[31m' });
+    }
+    takeAndForget();
+  }, resource);
+  const warning = actor.next('warning');
+  await actor.run(({ holdfast }) => holdfast.reclaimLeaked());
+  await expect(warning).resolves.toMatchObject({
+    message: expect.stringContaining('("forgotten \ufffd[31m")'),
+    detail: expect.stringContaining('takeAndForget'),
+  });
+});
+
+test('reclaimLeaked() calls that come together share one collection', async () => {
+  const [first, second] = [reclaimLeaked(), reclaimLeaked()];
+  expect(first).toBe(second);
+  await first;
+  await expect(reclaimLeaked()).resolves.toBe(0);
+});
+
+test('leakCheck frees what an idle process leaked, for a waiter of another one', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  const since = await actor.run(async ({ holdfast, kept }, path) => {
+    // Something that lives on, as a server does.
+    kept.interval = setInterval(() => {}, 60_000);
+    const entered = new Promise<void>((resolve) => {
+      void holdfast.withLock(path, { leakCheck: 1_000 }, () => {
+        resolve();
+        return new Promise(() => {});
+      });
+    });
+    await entered;
+    return Date.now();
+  }, resource);
+  await using _ = await lock(resource);
+  expect(Date.now() - since).toBeLessThan(
+    1_500 * Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1),
+  );
+});
+
+test('leakCheck leaves a slow holder alone', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  const held = actor.run(
+    ({ holdfast }, path) =>
+      holdfast.withLock(path, { leakCheck: 1_000 }, async (lock) => {
+        await new Promise((resolve) => setTimeout(resolve, 5_000));
+        lock.assertHeld();
+        return 'still held';
+      }),
+    resource,
+  );
+  await expect(held).resolves.toBe('still held');
+});

@@ -1,0 +1,142 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LockExpiredError, lock, tryLock, withLock } from 'holdfast';
+import { expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
+import { temporaryResource } from './helpers/folder.js';
+
+const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
+
+/** Settles when the lock's signal has aborted. */
+function lost(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(signal.reason), { once: true });
+  });
+}
+
+// Held locks do not keep a process alive; a test that waits for the end of a lease has to.
+async function keepAlive<T>(promise: Promise<T>): Promise<T> {
+  const timer = setInterval(() => {}, 1_000);
+  return promise.finally(() => clearInterval(timer));
+}
+
+test('a holder whose event loop is blocked loses the lock on time', async () => {
+  const resource = temporaryResource();
+  const holder = await Actor.start();
+  const since = await holder.run(async ({ holdfast, kept }, path) => {
+    kept.lock = await holdfast.lock(path, { lease: 2_000 });
+    const taken = Date.now();
+    // After the answer has left, nothing runs in this process for 5 s.
+    setImmediate(() => {
+      const end = Date.now() + 5_000;
+      while (Date.now() < end);
+    });
+    return taken;
+  }, resource);
+  await using _ = await lock(resource);
+  const waited = Date.now() - since;
+  expect(waited).toBeGreaterThanOrEqual(1_990);
+  expect(waited).toBeLessThan(2_100 * slowness);
+});
+
+test('the holder learns that its lease ran out', async () => {
+  const resource = temporaryResource();
+  const held = await lock(resource, { lease: 50 });
+  const reason = await keepAlive(lost(held.signal));
+  expect(reason).toBeInstanceOf(LockExpiredError);
+  expect(reason).toMatchObject({ code: 'ERR_LOCK_EXPIRED', resource });
+  expect(held.held).toBe(false);
+  expect(() => held.assertHeld()).toThrow(LockExpiredError);
+  expect(() => held.renew()).toThrow(LockExpiredError);
+});
+
+test('a signal that is first asked for after the loss has aborted already', async () => {
+  const held = await lock(temporaryResource(), { lease: 20 });
+  await keepAlive(
+    (async () => {
+      while (held.held) await sleep(2);
+    })(),
+  );
+  expect(() => held.assertHeld()).toThrow(LockExpiredError);
+  expect(held.signal.aborted).toBe(true);
+});
+
+test('withLock rejects when the lease runs out, even if the function never settles', async () => {
+  const resource = temporaryResource();
+  const never = withLock(resource, { lease: 50 }, () => new Promise(() => {}));
+  await expect(keepAlive(never)).rejects.toBeInstanceOf(LockExpiredError);
+  expect(tryLock(resource)?.held).toBe(true);
+});
+
+test('withLock rejects when the lease ran out during a function that blocked the event loop', async () => {
+  const resource = temporaryResource();
+  const blocking = withLock(resource, { lease: 20 }, () => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+    return 'done';
+  });
+  await expect(blocking).rejects.toBeInstanceOf(LockExpiredError);
+});
+
+test('release() does nothing once the lease ran out, and frees nobody else', async () => {
+  const resource = temporaryResource();
+  const held = await lock(resource, { lease: 30 });
+  await keepAlive(lost(held.signal));
+  const next = tryLock(resource);
+  held.release();
+  expect(next?.held).toBe(true);
+  expect(tryLock(resource)).toBeNull();
+  next?.release();
+});
+
+test('renew() keeps the lock past its first lease', async () => {
+  const resource = temporaryResource();
+  const held = await lock(resource, { lease: 200 * slowness });
+  for (let round = 0; round < 10; round += 1) {
+    await sleep(50 * slowness);
+    held.renew();
+  }
+  expect(held.held).toBe(true);
+  expect(held.signal.aborted).toBe(false);
+  held.release();
+});
+
+test('renew() can shorten the lease', async () => {
+  const held = await lock(temporaryResource(), { lease: 60_000 });
+  held.renew(20);
+  await expect(keepAlive(lost(held.signal))).resolves.toBeInstanceOf(LockExpiredError);
+});
+
+test('renew() gives a lease to a lock that had none', async () => {
+  const held = await lock(temporaryResource());
+  held.renew(20);
+  await expect(keepAlive(lost(held.signal))).resolves.toBeInstanceOf(LockExpiredError);
+});
+
+test('a released lock with a lease is left alone when another lock uses the same handle', async () => {
+  const resource = temporaryResource();
+  for (let round = 0; round < 20; round += 1) tryLock(resource, { lease: 20 })?.release();
+  using held = tryLock(resource);
+  await sleep(100);
+  expect(held?.held).toBe(true);
+});
+
+test('a waiter of the same process gets the lock when the lease of its holder runs out', async () => {
+  const resource = temporaryResource();
+  const first = await lock(resource, { lease: 50 });
+  const second = await lock(resource);
+  expect(first.held).toBe(false);
+  expect(second.held).toBe(true);
+  expect(second.previousHolder).toMatchObject({ pid: process.pid, lease: 50, state: 'held' });
+  expect(second.token).toBe((first.token ?? 0n) + 1n);
+  second.release();
+});
+
+test('a late holder and the next one never have the same token', async () => {
+  const resource = temporaryResource();
+  const late = await lock(resource, { lease: 20 });
+  const actor = await Actor.start();
+  const token = await actor.run(
+    async ({ holdfast }, path) => String((await holdfast.lock(path)).token),
+    resource,
+  );
+  expect(BigInt(token)).toBeGreaterThan(late.token ?? 0n);
+});

@@ -1,0 +1,127 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type FileLock, lock, lockSync, tryLock, withLock } from 'holdfast';
+import { expect, test } from 'vitest';
+import { temporaryResource } from './helpers/folder.js';
+
+test('a scope that wants its own lock again is told at once, with both places', async () => {
+  const resource = temporaryResource();
+  await withLock(resource, { label: 'outer' }, async () => {
+    const inner = withLock(resource, { label: 'inner' }, () => {});
+    await expect(inner).rejects.toMatchObject({ name: 'LockDeadlockError', code: 'EDEADLK' });
+    await expect(inner).rejects.toThrow(/for "inner".*"outer"/);
+    await expect(lock(resource)).rejects.toMatchObject({ code: 'EDEADLK' });
+  });
+});
+
+test('a scope that wants a shared lock exclusively is told at once', async () => {
+  const resource = temporaryResource();
+  await withLock(resource, { mode: 'shared' }, async () => {
+    await expect(lock(resource)).rejects.toMatchObject({ code: 'EDEADLK' });
+    await expect(lock(resource, { reentrant: true })).rejects.toMatchObject({ code: 'EDEADLK' });
+  });
+});
+
+test('a shared scope may take the shared lock again', async () => {
+  const resource = temporaryResource();
+  await withLock(resource, { mode: 'shared' }, async () => {
+    await using second = await lock(resource, { mode: 'shared' });
+    expect(second.held).toBe(true);
+  });
+});
+
+test('lockSync() on a lock of the same thread is told at once', async () => {
+  const resource = temporaryResource();
+  using _ = tryLock(resource);
+  expect(() => lockSync(resource)).toThrow(expect.objectContaining({ code: 'EDEADLK' }));
+});
+
+test('lockSync() waits for a holder of the same thread whose lease will end', () => {
+  const resource = temporaryResource();
+  tryLock(resource, { lease: 50 });
+  using held = lockSync(resource, { timeout: 5_000 });
+  expect(held.held).toBe(true);
+});
+
+test('reentrant: true nests, and the lock is free after the outermost release', async () => {
+  const resource = temporaryResource();
+  await withLock(resource, async (outer) => {
+    await withLock(resource, { reentrant: true }, async (inner) => {
+      expect(inner.token).toBe(outer.token);
+      await withLock(resource, { reentrant: true }, () => {});
+    });
+    expect(outer.held).toBe(true);
+    expect(tryLock(resource)).toBeNull();
+  });
+  expect(tryLock(resource)?.held).toBe(true);
+});
+
+test('20 tasks that may nest still enter one after the other', async () => {
+  const resource = temporaryResource();
+  let count = 0;
+  const increment = async () => {
+    const seen = count;
+    await nextTurn();
+    count = seen + 1;
+  };
+  const task = () => withLock(resource, { reentrant: true }, increment);
+  await Promise.all(Array.from({ length: 20 }, task));
+  expect(count).toBe(20);
+});
+
+test('20 siblings inside one scope enter one after the other', async () => {
+  const resource = temporaryResource();
+  let count = 0;
+  await withLock(resource, async () => {
+    const increment = async () => {
+      const seen = count;
+      await nextTurn();
+      count = seen + 1;
+    };
+    const sibling = () =>
+      withLock(resource, { reentrant: true }, () =>
+        withLock(resource, { reentrant: true }, increment),
+      );
+    await Promise.all(Array.from({ length: 20 }, sibling));
+  });
+  expect(count).toBe(20);
+});
+
+test('a sibling that waits to nest can be given up', async () => {
+  const resource = temporaryResource();
+  await withLock(resource, async () => {
+    const first = await lock(resource, { reentrant: true });
+    await expect(lock(resource, { reentrant: true, timeout: 20 })).rejects.toMatchObject({
+      code: 'ERR_LOCK_TIMEOUT',
+    });
+    first.release();
+    await using again = await lock(resource, { reentrant: true, timeout: 20 });
+    expect(again.held).toBe(true);
+  });
+});
+
+test('a detached promise that outlives its scope gets a lock of its own', async () => {
+  const resource = temporaryResource();
+  let ended: () => void = () => {};
+  const scopeEnded = new Promise<void>((resolve) => {
+    ended = resolve;
+  });
+  let detached: Promise<FileLock> | undefined;
+  const token = await withLock(resource, (outer) => {
+    detached = scopeEnded.then(() => lock(resource, { reentrant: true }));
+    return outer.token;
+  });
+  ended();
+  const own = await (detached as Promise<FileLock>);
+  expect(own.token).toBe((token ?? 0n) + 1n);
+  expect(tryLock(resource)).toBeNull();
+  own.release();
+});
+
+test('a nested lock that outlives the outer release keeps the file locked until its own', async () => {
+  const resource = temporaryResource();
+  const nested = await withLock(resource, () => lock(resource, { reentrant: true }));
+  expect(nested.held).toBe(true);
+  expect(tryLock(resource)).toBeNull();
+  nested.release();
+  expect(tryLock(resource)?.held).toBe(true);
+});

@@ -1,0 +1,82 @@
+import { channel, tracingChannel } from 'node:diagnostics_channel';
+import { lock, reclaimLeaked, tryLock } from 'holdfast';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { temporaryResource } from './helpers/folder.js';
+
+type Seen = [name: string, message: { resource: string; error?: unknown }];
+
+const names = [
+  'tracing:holdfast:wait:start',
+  'tracing:holdfast:wait:asyncEnd',
+  'tracing:holdfast:wait:error',
+  'tracing:holdfast:hold:start',
+  'tracing:holdfast:hold:asyncEnd',
+  'holdfast:expire',
+  'holdfast:leak',
+];
+let seen: Seen[] = [];
+const subscribers = names.map((name) => {
+  const subscriber = (message: unknown) => seen.push([name, message as Seen[1]]);
+  return { name, subscriber };
+});
+
+beforeEach(() => {
+  seen = [];
+  for (const { name, subscriber } of subscribers) channel(name).subscribe(subscriber);
+});
+afterEach(() => {
+  for (const { name, subscriber } of subscribers) channel(name).unsubscribe(subscriber);
+});
+
+const seenNames = () => seen.map(([name]) => name.replace(/^tracing:/, ''));
+
+test('a hold is traced from grant to release', () => {
+  const resource = temporaryResource();
+  tryLock(resource, { label: 'traced' })?.release();
+  expect(seenNames()).toEqual(['holdfast:hold:start', 'holdfast:hold:asyncEnd']);
+  expect(seen[0]?.[1]).toMatchObject({ resource, mode: 'exclusive', label: 'traced' });
+});
+
+test('a wait is traced from its start to its end', async () => {
+  const resource = temporaryResource();
+  const first = tryLock(resource);
+  const waiting = lock(resource);
+  first?.release();
+  (await waiting).release();
+  expect(seenNames()).toEqual([
+    'holdfast:hold:start',
+    'holdfast:wait:start',
+    'holdfast:hold:asyncEnd',
+    'holdfast:hold:start',
+    'holdfast:wait:asyncEnd',
+    'holdfast:hold:asyncEnd',
+  ]);
+});
+
+test('a wait that fails is traced with its error and the holder', async () => {
+  const resource = temporaryResource();
+  using _ = tryLock(resource, { label: 'busy' });
+  await expect(lock(resource, { timeout: 10 })).rejects.toThrow();
+  const error = seen.find(([name]) => name.endsWith('wait:error'))?.[1].error;
+  expect(error).toMatchObject({ code: 'ERR_LOCK_TIMEOUT', holder: { label: 'busy' } });
+});
+
+test('the end of a lease is traced', async () => {
+  const resource = temporaryResource();
+  tryLock(resource, { lease: 10 });
+  await using _ = await lock(resource);
+  expect(seenNames()).toContain('holdfast:expire');
+});
+
+test('a leak is traced', async () => {
+  const resource = temporaryResource();
+  tryLock(resource);
+  await reclaimLeaked();
+  while (!seenNames().includes('holdfast:leak')) await reclaimLeaked();
+  expect(seen.find(([name]) => name === 'holdfast:leak')?.[1]).toMatchObject({ resource });
+});
+
+test('the channels are those that node:diagnostics_channel makes of holdfast:wait and holdfast:hold', () => {
+  expect(tracingChannel('holdfast:wait').start.name).toBe(names[0]);
+  expect(tracingChannel('holdfast:hold').asyncEnd.name).toBe(names[4]);
+});
