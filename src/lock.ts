@@ -122,15 +122,7 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number) {
       request,
     );
   }
-  const adopted = queue.adopt(request.mode);
-  if (adopted !== undefined) queue.decline(opened);
-  const file = adopted ?? opened;
-  const started = adopted === undefined ? file.beginWait(() => {}) : status.done;
-  if (started !== status.done) return { result: started, file };
-  const waited = file.waitFor(left);
-  if (waited === status.done) return { result: file.finishWait(request), file };
-  queue.abandon(file, request.mode);
-  return { result: status.contended, file };
+  return queue.waitSync(request, opened, left);
 }
 
 /** Takes a lock at once where that is possible, else promises it. */

@@ -90,8 +90,28 @@ export class WaitQueue implements Successor {
     if (first) this.#passOn();
   }
 
-  /** An abandoned wait that the caller may go on with in its own way. */
-  adopt(mode: LockMode): LockFile | undefined {
+  /**
+   * Waits in the kernel with this thread blocked, at most for that long; answers `status.contended`
+   * when the time is over. Asynchronous waiters may go on with the wait that is left behind then.
+   */
+  waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
+    const adopted = this.#adopt(request.mode);
+    if (adopted !== undefined) letGo(opened);
+    const file = adopted ?? opened;
+    let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
+    if (result !== status.done) {
+      file.discard();
+    } else if (file.waitFor(milliseconds) === status.done) {
+      result = file.finishWait(request);
+    } else {
+      this.#abandon(file, request.mode);
+      return { result: status.contended, file };
+    }
+    this.#dropIfIdle();
+    return { result, file };
+  }
+
+  #adopt(mode: LockMode): LockFile | undefined {
     const file = this.#abandoned.get(mode);
     if (file === undefined) return undefined;
     this.#abandoned.delete(mode);
@@ -101,7 +121,7 @@ export class WaitQueue implements Successor {
   }
 
   /** Leaves a wait behind that somebody may adopt later. */
-  abandon(file: LockFile, mode: LockMode): void {
+  #abandon(file: LockFile, mode: LockMode): void {
     if (file.abandon()) this.#abandoned.set(mode, file);
     // Granted in this very moment: nobody wants it, and what comes later must not be touched.
     else letGo(file);
@@ -158,7 +178,7 @@ export class WaitQueue implements Successor {
         this.#dropIfIdle();
         return;
       }
-      const adopted = this.adopt(head.request.mode);
+      const adopted = this.#adopt(head.request.mode);
       if (adopted !== undefined) {
         letGo(unused);
         this.#wait = { file: adopted, mode: head.request.mode };
@@ -250,7 +270,7 @@ export class WaitQueue implements Successor {
     const wait = this.#wait;
     if (wait !== null && this.#head()?.request.mode !== wait.mode) {
       this.#wait = null;
-      this.abandon(wait.file, wait.mode);
+      this.#abandon(wait.file, wait.mode);
     }
     this.#serve();
   }

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
@@ -21,12 +21,12 @@ interface Answer {
   id?: number;
   event?: string;
   value?: unknown;
-  error?: { name: string; message: string; code?: string };
+  error?: NodeJS.ErrnoException;
 }
 
-export interface ActorOptions {
-  execArgv?: string[];
-  env?: NodeJS.ProcessEnv;
+type ForkedAs = Pick<ForkOptions, 'execPath' | 'execArgv' | 'env' | 'uid' | 'gid' | 'cwd'>;
+
+export interface ActorOptions extends ForkedAs {
   /** Whether what it writes on its way out is of no interest. */
   quiet?: boolean;
 }
@@ -53,10 +53,12 @@ export class Actor {
   }
 
   static async start(options: ActorOptions = {}): Promise<Actor> {
+    const { quiet, ...forkedAs } = options;
     const child = fork(program, {
+      ...forkedAs,
       execArgv: options.execArgv ?? [],
       env: { ...process.env, HOLDFAST_ENTRY: entry, ...options.env },
-      stdio: ['ignore', 'inherit', options.quiet ? 'ignore' : 'inherit', 'ipc'],
+      stdio: ['ignore', 'inherit', quiet ? 'ignore' : 'inherit', 'ipc'],
     });
     const actor = new Actor(child);
     actors.add(actor);

@@ -1,0 +1,61 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { afterEach } from 'vitest';
+
+const entry = new URL('../../dist/index.js', import.meta.url).href;
+const children = new Set<ChildProcess>();
+
+/** A started program, whatever it is written in. */
+export interface Program {
+  readonly child: ChildProcess;
+  /** Waits until it has printed this to its standard output. */
+  printed(text: string): Promise<void>;
+  /** Waits for its end. */
+  ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+}
+
+/** Starts a program; what it leaves running is killed after the test. */
+export function start(command: string, args: string[], options: SpawnOptions = {}): Program {
+  const child = spawn(command, args, { stdio: 'pipe', ...options });
+  children.add(child);
+  let stdout = '';
+  let stderr = '';
+  const watchers = new Set<() => void>();
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    for (const watcher of watchers) watcher();
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<{ code: number | null; stdout: string; stderr: string }>(
+    (resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (code) => resolve({ code, stdout, stderr }));
+    },
+  );
+  const printed = (text: string) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (!stdout.includes(text)) return;
+        watchers.delete(look);
+        resolve();
+      };
+      watchers.add(look);
+      look();
+      const without = () => reject(new Error(`ended without printing ${text}: ${stdout}${stderr}`));
+      ended.then(without, reject);
+    });
+  return { child, printed, ended };
+}
+
+/** Starts a module that may `await import(process.env.HOLDFAST_ENTRY)`. */
+export function startModule(source: string, ...args: string[]): Program {
+  return start(process.execPath, ['--input-type=module', '-e', source, '--', ...args], {
+    env: { ...process.env, HOLDFAST_ENTRY: entry },
+  });
+}
+
+afterEach(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  children.clear();
+});
