@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "win_error.h"
+#include "error_win.h"
 
 // From the Windows Driver Kit, which an addon is not built with.
 extern "C" DWORD NTAPI RtlGetLastNtStatus();

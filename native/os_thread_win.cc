@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "win_error.h"
+#include "error_win.h"
 
 namespace holdfast {
 namespace {

@@ -1,4 +1,4 @@
-#include "win_error.h"
+#include "error_win.h"
 
 #include <windows.h>
 

@@ -1,7 +1,7 @@
 // Windows error codes as the negative error numbers that Node knows (libuv, include/uv/errno.h and
 // src/win/error.c, which addons have no function for).
-#ifndef HOLDFAST_WIN_ERROR_H_
-#define HOLDFAST_WIN_ERROR_H_
+#ifndef HOLDFAST_ERROR_WIN_H_
+#define HOLDFAST_ERROR_WIN_H_
 
 namespace holdfast {
 
@@ -27,4 +27,4 @@ int LastErrorNumber();
 
 }  // namespace holdfast
 
-#endif  // HOLDFAST_WIN_ERROR_H_
+#endif  // HOLDFAST_ERROR_WIN_H_
