@@ -12,6 +12,7 @@
       'dependencies': [ "<!(node -p \"require('node-addon-api').targets\"):node_addon_api" ],
       'sources': [
         'native/binding.cc',
+        'native/binding_probe.cc',
         'native/holder_record.cc',
         'native/holding.cc',
         'native/lease_watchdog.cc',

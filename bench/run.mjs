@@ -1,6 +1,7 @@
 // npm run bench: every scenario, for every peer in turn, and the report.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { killAll } from './lib/children.mjs';
 import { describeMachine } from './lib/machine.mjs';
@@ -41,15 +42,19 @@ function readOptions() {
       help: { type: 'boolean', default: false },
     },
   });
-  if (values.rounds !== undefined && !(Number(values.rounds) >= 1)) throw new Error('--rounds takes a number from 1');
+  if (values.rounds !== undefined && !(Number(values.rounds) >= 1))
+    throw new Error('--rounds takes a number from 1');
   return values;
 }
 
 async function main() {
   const options = readOptions();
   if (options.help) return console.log(usage);
-  const chosen = scenarioFiles.filter((name) => !options.only.length || options.only.some((start) => name.startsWith(start)));
-  if (chosen.length === 0) throw new Error(`no such scenario; there are ${scenarioFiles.join(', ')}`);
+  const chosen = scenarioFiles.filter(
+    (name) => !options.only.length || options.only.some((start) => name.startsWith(start)),
+  );
+  if (chosen.length === 0)
+    throw new Error(`no such scenario; there are ${scenarioFiles.join(', ')}`);
   const { peers, failed } = await loadPeers(options.peer);
   if (peers.length + failed.length === 0) throw new Error('no such peer');
   for (const { id, reason } of failed) console.log(`${id}: ${reason}`);
@@ -57,6 +62,8 @@ async function main() {
   const started = Date.now();
   const machine = describeMachine(options.dir);
   const programs = await compilePrograms();
+  options.dir = mkdtempSync(join(options.dir, 'bench-'));
+  process.once('exit', () => rmSync(options.dir, { recursive: true, force: true }));
   const scenarios = {};
   for (const name of chosen) {
     const { default: scenario } = await import(`./scenarios/${name}.mjs`);

@@ -1,5 +1,8 @@
 // JavaScript on one side, LockHandle on the other: arguments, results and the life of an
 // environment. src/native.ts describes the functions and validates what they are given.
+// A worker may be terminated at any instruction; what cannot be thrown any more is no fatal error
+// then.
+#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
 #include <memory>
@@ -8,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "binding_probe.h"
 #include "lock_handle.h"
 #include "os_thread.h"
 
@@ -17,7 +21,10 @@ namespace {
 void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* ticket) {
   if (env == nullptr) return;
   const auto number = static_cast<double>(reinterpret_cast<uintptr_t>(ticket));
-  listener.Call({Napi::Number::New(env, number)});
+  const napi_value argument = Napi::Number::New(env, number);
+  // Not listener.Call(): an environment that is ending still runs its loop, but no JavaScript, and
+  // that must not become an error of anybody.
+  napi_call_function(env, env.Undefined(), listener, 1, &argument, nullptr);
 }
 
 using Listener = Napi::TypedThreadSafeFunction<std::nullptr_t, void, CallListener>;
@@ -82,15 +89,16 @@ const SharedEnvironment& EnvironmentOf(Napi::Env env) {
 
 std::string ToString(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
 
-// Reuses the capacity of `out`: this is on the way of every lock.
-void ReadString(const Napi::Value& value, std::string* out) {
+// Without a string in between where it is short: this is on the way of every lock.
+void ReadPath(const Napi::Value& value, LockHandle* handle) {
   char buffer[512];
   size_t length = 0;
   napi_get_value_string_utf8(value.Env(), value, buffer, sizeof buffer, &length);
   if (length < sizeof buffer - 4) {
-    out->assign(buffer, length);
+    handle->SetPath(buffer, length);
   } else {
-    *out = ToString(value);
+    const std::string path = ToString(value);
+    handle->SetPath(path.data(), path.size());
   }
 }
 
@@ -113,6 +121,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
                            InstanceMethod<&HandleObject::TakeOver>("takeOver"),
                            InstanceMethod<&HandleObject::Release>("release"),
                            InstanceMethod<&HandleObject::Discard>("discard"),
+                           InstanceMethod<&HandleObject::CloseKept>("closeKept"),
                            InstanceMethod<&HandleObject::Limit>("limit"),
                            InstanceMethod<&HandleObject::Held>("held"),
                            InstanceMethod<&HandleObject::AgeMs>("ageMs"),
@@ -138,7 +147,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   // (path, flags, labelAsJson?, leaseMs?, minToken?), starting with the argument `first`.
   void ReadRequest(const Napi::CallbackInfo& info, size_t first) {
     Request& request = handle_.request();
-    ReadString(info[first], &request.path);
+    ReadPath(info[first], &handle_);
     const uint32_t flags = info[first + 1].As<Napi::Number>().Uint32Value();
     request.mode = (flags & kExclusive) != 0 ? Mode::kExclusive : Mode::kShared;
     request.record = (flags & kRecord) != 0;
@@ -208,6 +217,10 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   Napi::Value Release(const Napi::CallbackInfo& info) { return Number(info, handle_.Release()); }
   Napi::Value Discard(const Napi::CallbackInfo& info) {
     handle_.Discard();
+    return info.Env().Undefined();
+  }
+  Napi::Value CloseKept(const Napi::CallbackInfo& info) {
+    handle_.CloseKept();
     return info.Env().Undefined();
   }
   Napi::Value Limit(const Napi::CallbackInfo& info) {
@@ -290,6 +303,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("keepAlive", Napi::Function::New<KeepAlive>(env, "keepAlive"));
   exports.Set("letGo", Napi::Function::New<LetGo>(env, "letGo"));
   exports.Set("flock", Napi::Function::New<Flock>(env, "flock"));
+  exports.Set("probe", Napi::Function::New<Probe>(env, "probe"));
   return exports;
 }
 

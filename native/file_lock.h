@@ -61,6 +61,10 @@ int Read(Descriptor descriptor, char* buffer, size_t size, size_t* count);
 // Writes all of `size` bytes at `offset` or fails; a short write is reported as no space.
 int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset);
 
+// Whether GetStatusAt() is so much cheaper than Open() and Close() that a descriptor is worth
+// keeping between two locks of the same path in quick succession.
+bool WorthKeeping();
+
 // The descriptor behind a file descriptor number that JavaScript knows.
 Descriptor FromNodeFd(int fd);
 

@@ -104,6 +104,8 @@ int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset)
   return static_cast<size_t>(put) == size ? 0 : -ENOSPC;
 }
 
+bool WorthKeeping() { return true; }
+
 Descriptor FromNodeFd(int fd) { return fd; }
 
 }  // namespace holdfast

@@ -24,7 +24,11 @@ Descriptor Holding::Take() {
   // Read first: after the exchange the watchdog is out of the game, before it the value is ours
   // only if the exchange succeeds.
   const Descriptor descriptor = descriptor_.load(std::memory_order_relaxed);
-  return deadline_.exchange(kNotHeld, std::memory_order_acq_rel) > 0 ? descriptor : kNoDescriptor;
+  const int64_t deadline = deadline_.exchange(kNotHeld, std::memory_order_acq_rel);
+  if (deadline <= 0) return kNoDescriptor;
+  // So that the watchdog has nothing left to watch, and ends.
+  if (deadline != kForever) LeaseWatchdog::Get().Forget(this);
+  return descriptor;
 }
 
 bool Holding::Extend(int64_t deadline) {

@@ -10,6 +10,11 @@ namespace {
 // lock; whoever does that for ever deserves an error rather than a busy loop.
 constexpr int kMostReopens = 100;
 
+// A loop that locks one path over and over would spend half its time on opening and closing. Only a
+// real loop is treated so: everybody else sees the descriptor closed when release() returns.
+constexpr int64_t kQuickSuccession = 1'000'000;
+constexpr int kRepeatsWorthKeeping = 32;
+
 }  // namespace
 
 LockHandle::~LockHandle() { LetGo(); }
@@ -21,31 +26,63 @@ void LockHandle::LetGo() {
   GiveBack(0);
 }
 
+void LockHandle::SetPath(const char* path, size_t length) {
+  if (request_.path.compare(0, std::string::npos, path, length) == 0) return;
+  CloseKept();
+  repeats_ = 0;
+  request_.path.assign(path, length);
+}
+
 int LockHandle::TryAcquire() {
   const int64_t now = MonotonicNow();
+  repeats_ = now - held_since_ < kQuickSuccession ? repeats_ + 1 : 0;
+  if (kept_ != kNoDescriptor) {
+    const int result = TryKept(now);
+    if (result != kReplaced) return result;
+  }
   for (int attempt = 0; attempt < kMostReopens; ++attempt) {
     int result = Open(request_.path, request_.mode, request_.permissions, &open_);
     if (result != 0) return Failure(Operation::kOpen, result);
 
-    const bool yields = request_.mode == Mode::kShared || turns_->Over(request_.path, now);
-    const bool after_others = request_.in_turn || (yields && Awaited(open_) != 0);
-    result = after_others ? kContended : TryLock(open_, request_.mode);
-    if (result < 0) return GiveBack(Failure(Operation::kLock, result));
+    result = Attempt(now);
+    if (result < 0) return GiveBack(result);
 
     const int status = GetStatus(open_, &file_);
     if (status != 0) return GiveBack(status < 0 ? Failure(Operation::kStatus, status) : status);
-    if (file_.linked) {
-      if (result == kContended) return kContended;
-      if (yields) turns_->Start(request_.path, now);
-      held_since_ = now;
-      return Granted();
-    }
+    if (file_.linked) return result == kContended ? kContended : Granted();
     GiveBack(0);
   }
   return kReplaced;
 }
 
+// The same with the descriptor of the lock before this one, if it is still that of the path.
+int LockHandle::TryKept(int64_t now) {
+  if (request_.mode == Mode::kShared) {
+    CloseKept();
+    return kReplaced;
+  }
+  open_ = std::exchange(kept_, kNoDescriptor);
+  const int result = Attempt(now);
+  if (result < 0) return GiveBack(result);
+  FileStatus at_path;
+  const bool same = GetStatusAt(request_.path, &at_path) == 0 && at_path.SameFile(file_);
+  if (!same) return GiveBack(kReplaced);
+  file_ = at_path;
+  return result == kContended ? kContended : Granted();
+}
+
+int LockHandle::Attempt(int64_t now) {
+  const bool yields = request_.mode == Mode::kShared || turns_->Over(request_.path, now);
+  if (request_.in_turn || (yields && Awaited(open_) != 0)) return kContended;
+  const int result = TryLock(open_, request_.mode);
+  if (result < 0) return Failure(Operation::kLock, result);
+  if (yields && result == 0) turns_->Start(request_.path, now);
+  held_since_ = now;
+  return result;
+}
+
 int LockHandle::Begin(LockWaiter::Body body, LockWaiter::Ended ended) {
+  CloseKept();
   const int result = LockWaiter::Start(open_, std::move(body), std::move(ended), &waiter_);
   if (result != 0) return GiveBack(Failure(Operation::kThread, result));
   open_ = kNoDescriptor;
@@ -94,6 +131,7 @@ int LockHandle::CompareWithPath() {
 }
 
 int LockHandle::TakeOver(LockHandle* from) {
+  CloseKept();
   const Descriptor taken = from->holding_.Take();
   if (taken == kNoDescriptor) return kReplaced;
   open_ = taken;
@@ -106,34 +144,35 @@ int LockHandle::TakeOver(LockHandle* from) {
   held_since_ = MonotonicNow();
   const int status = GetStatus(open_, &file_);
   if (status != 0 || !file_.linked) return GiveBack(kReplaced);
-  const int result = Granted();
-  // The record still says "held" by the one that handed over: that is no crash.
-  if (from->stamped_) crashed_record_.clear();
-  return result;
+  return Granted(from);
 }
 
-int LockHandle::Granted() {
+int LockHandle::Granted(const LockHandle* from) {
   crashed_record_.clear();
   token_ = 0;
   stamped_ = false;
   if (request_.record) {
-    const int result = StampRecord();
+    const int result = StampRecord(from);
     if (result != 0) return GiveBack(result);
   }
   holding_.Begin(std::exchange(open_, kNoDescriptor));
   return 0;
 }
 
-int LockHandle::StampRecord() {
+int LockHandle::StampRecord(const LockHandle* from) {
   char buffer[kRecordBytes];
-  size_t size = 0;
-  if (file_.size > 0) {
-    const int result = Read(open_, buffer, sizeof buffer, &size);
+  RecordScan scan;
+  if (from != nullptr && from->stamped_) {
+    // Its record says "held" still, which is no crash, and its token is known.
+    scan.token = from->token_;
+  } else {
+    size_t size = 0;
+    const int result = file_.size == 0 ? 0 : Read(open_, buffer, sizeof buffer, &size);
     if (result != 0) return Failure(Operation::kRead, result);
+    scan = ScanRecord(buffer, size);
+    if (scan.foreign) return kForeign;
+    if (scan.held) crashed_record_.assign(buffer, size);
   }
-  const RecordScan scan = ScanRecord(buffer, size);
-  if (scan.foreign) return kForeign;
-  if (scan.held) crashed_record_.assign(buffer, size);
   if (request_.mode == Mode::kShared) {
     token_ = std::max(scan.token, request_.min_token);
     return 0;
@@ -157,14 +196,23 @@ int LockHandle::Release() {
     holding_.Begin(held);
     return Failure(Operation::kUnlock, result);
   }
-  Close(held);
-  return 0;
+  if (repeats_ < kRepeatsWorthKeeping || request_.mode == Mode::kShared || !WorthKeeping()) {
+    Close(held);
+    return 0;
+  }
+  kept_ = held;
+  return kKept;
+}
+
+void LockHandle::CloseKept() {
+  if (kept_ != kNoDescriptor) Close(std::exchange(kept_, kNoDescriptor));
 }
 
 void LockHandle::Discard() {
   if (waiter_ != nullptr && !waiter_->Abandon()) waiter_->Collect(&open_);
   waiter_.reset();
   GiveBack(0);
+  CloseKept();
 }
 
 int LockHandle::GiveBack(int result) {

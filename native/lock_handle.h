@@ -23,6 +23,9 @@ inline int Failure(Operation operation, int error) {
   return error - (static_cast<int>(operation) << 16);
 }
 
+// Release() has kept the descriptor: call CloseKept() at the end of this turn of the event loop.
+inline constexpr int kKept = 1;
+
 // More than kContended and kNotRegular, positive for the same reason.
 inline constexpr int kForeign = 3;   // the file has content that is not a holder record
 inline constexpr int kReplaced = 4;  // the lock file was deleted or replaced: start again
@@ -43,8 +46,9 @@ class LockHandle final {
   LockHandle(const ProcessRecord* process, Turns* turns) : process_(process), turns_(turns) {}
   ~LockHandle();
 
-  // Filled by the caller before TryAcquire().
+  // Filled by the caller before TryAcquire(), but for the path.
   Request& request() { return request_; }
+  void SetPath(const char* path, size_t length);
 
   // Opens the lock file and makes one attempt. After kContended the file stays open, so that the
   // wait can begin; after everything else but 0 it is closed.
@@ -65,11 +69,15 @@ class LockHandle final {
   // Takes a held lock, still locked, from a handle whose holder is done with it.
   int TakeOver(LockHandle* from);
 
-  // Unlocks, then closes. A lock whose unlocking failed is still held and can be released again.
+  // Unlocks, then closes, or answers kKept when this path is locked again and again. A lock whose
+  // unlocking failed is still held and can be released again.
   int Release();
 
   // Closes what is not held: a file that was only opened, or a wait that nobody needs.
   void Discard();
+
+  // Closes what Release() kept.
+  void CloseKept();
 
   // Ends everything, as the destructor does: the holder is gone without a word.
   void LetGo();
@@ -84,16 +92,22 @@ class LockHandle final {
   const std::string& crashed_record() const { return crashed_record_; }
 
  private:
-  int Granted();
+  int TryKept(int64_t now);
+  int Attempt(int64_t now);
+  // `from` handed the lock over, if anybody did.
+  int Granted(const LockHandle* from = nullptr);
   int Begin(LockWaiter::Body body, LockWaiter::Ended ended);
   int CompareWithPath();
-  int StampRecord();
+  int StampRecord(const LockHandle* from);
   int GiveBack(int result);
 
   const ProcessRecord* const process_;
   Turns* const turns_;
   Request request_;
   Descriptor open_ = kNoDescriptor;
+  // Unlocked, of request_.path and exclusive use, between two locks in quick succession.
+  Descriptor kept_ = kNoDescriptor;
+  int repeats_ = 0;
   std::shared_ptr<LockWaiter> waiter_;
   Holding holding_;
   FileStatus file_;

@@ -1,4 +1,4 @@
-import type { HolderRecord } from './holder-record.js';
+import type { LockHolder } from './lock-holder.js';
 
 /** What every error of this library knows about the lock it speaks of. */
 export interface LockErrorDetails {
@@ -6,8 +6,8 @@ export interface LockErrorDetails {
   resource: string;
   /** The lock file. */
   lockPath: string;
-  /** Who holds or held the lock, as far as the lock file says; for people, never to act upon. */
-  holder?: HolderRecord | null;
+  /** Who holds the lock, as far as can be told; for people, never to act upon. */
+  holder?: LockHolder | null;
   /** The error that led to this one. */
   cause?: unknown;
 }
@@ -24,8 +24,8 @@ export class LockError extends Error {
   readonly resource: string;
   /** The lock file. */
   readonly lockPath: string;
-  /** Who holds or held the lock, as far as the lock file says. */
-  readonly holder: HolderRecord | null;
+  /** Who holds the lock, as far as can be told. */
+  readonly holder: LockHolder | null;
 
   constructor(code: string, message: string, details: LockErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });

@@ -1,8 +1,8 @@
 import { LockExpiredError, LockLostError } from './errors.js';
 import { type HolderRecord, parseHolderRecord } from './holder-record.js';
 import { unwatchForLeak, watchForLeak } from './leak-check.js';
-import { forgetLease, type Loss, setLossListener, startLease } from './lease.js';
-import type { Hold, LockFile, LossCause, Owner } from './lock-file.js';
+import { forgetLease, type Loss, startLease } from './lease.js';
+import type { Hold, LockFile, LossCause } from './lock-file.js';
 import { status } from './native.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
 import { errorFrom } from './system-error.js';
@@ -20,7 +20,7 @@ import { traceHold, traceRelease } from './tracing.js';
  * held.assertHeld();
  * ```
  */
-export class FileLock implements Disposable, AsyncDisposable, Owner {
+export class FileLock implements Disposable, AsyncDisposable {
   /** The guarded path, as it was given. */
   readonly resource: string;
   /** The lock file, absolute. */
@@ -38,13 +38,15 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
    */
   readonly previousHolder: HolderRecord | null | undefined;
 
+  /** @internal Called once each if the lock is lost; none may refer to this object. */
+  readonly onLost: Loss[] = [];
+
   #file: LockFile | null;
   #hold: Hold;
   #lease: number;
   #lost: LockLostError | null = null;
   #announced: LockLostError | null = null;
   #controller: AbortController | undefined;
-  #onLost: Loss | undefined;
   #onRelease: (() => void) | undefined;
 
   /** @internal Takes over a lock that was just granted, or nests in the one that `outer` holds. */
@@ -97,6 +99,7 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
+      this.onLost.push(abortWith(this.#controller));
       const reason = this.#lost ?? this.#announced;
       if (reason !== null) this.#controller.abort(reason);
     }
@@ -158,13 +161,6 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
     this.release();
   }
 
-  /** @internal Called once if the lock is lost, even where nothing else keeps this object. */
-  set onLost(listener: Loss) {
-    if (this.#lost !== null) listener(this.#lost);
-    this.#onLost = listener;
-    if (this.#lease > 0) setLossListener(this.#hold, listener);
-  }
-
   /** @internal Called once when this object is done with the lock. */
   set onRelease(listener: () => void) {
     this.#onRelease = listener;
@@ -176,8 +172,8 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
   }
 
   /** @internal */
-  throwIfLost(): void {
-    if (this.#lost !== null) throw this.#lost;
+  get lost(): LockLostError | null {
+    return this.#lost;
   }
 
   /** @internal */
@@ -217,8 +213,7 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
   #lose(error: LockLostError): void {
     this.#file = null;
     this.#lost = error;
-    this.#controller?.abort(error);
-    this.#onLost?.(error);
+    for (const listener of this.onLost) listener(error);
     this.#onRelease?.();
   }
 
@@ -263,4 +258,9 @@ export class FileLock implements Disposable, AsyncDisposable, Owner {
   #lostError(message: string): LockLostError {
     return new LockLostError(message, { resource: this.resource, lockPath: this.lockPath });
   }
+}
+
+// Outside the class, so that it is no closure over the lock.
+function abortWith(controller: AbortController): Loss {
+  return (error) => controller.abort(error);
 }

@@ -1,6 +1,6 @@
 import { LockLostError } from './errors.js';
 import { invalid } from './options.js';
-import { currentScope, type Scope } from './scope.js';
+import { currentScope, lockOf, type Scope } from './scope.js';
 
 /** What `guardProcess` can be told. */
 export interface GuardOptions {
@@ -24,9 +24,9 @@ function breakScope(scope: Scope, error: unknown, grace: number): void {
     `the scope that holds the lock on ${hold.resource} broke: ${String(error)}`,
     { resource: hold.resource, lockPath: hold.lockPath, cause: error },
   );
-  scope.lock.deref()?.announceLoss(loss);
+  lockOf(scope)?.announceLoss(loss);
   setTimeout(() => {
-    if (!hold.ended) scope.lock.deref()?.takeAway(loss);
+    if (!hold.ended) lockOf(scope)?.takeAway(loss);
   }, grace).unref();
 }
 

@@ -1,6 +1,3 @@
-import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { processIdentity, startTimeOf } from './process-identity.js';
-
 /** Who holds or last held a lock exclusively, as that process wrote it into the lock file. */
 export interface HolderRecord {
   /** `held` until the holder marks its release; stays `held` when it dies or loses its lease. */
@@ -86,62 +83,15 @@ export function parseHolderRecord(content: string): HolderRecord | null {
   }
 }
 
-/** The record in the lock file at this path; null where there is none that can be read. */
-export function readHolderRecord(lockPath: string): HolderRecord | null {
-  let fd: number;
-  try {
-    // A FIFO or a symbolic link planted at the path must neither block nor lead elsewhere.
-    fd = openSync(
-      lockPath,
-      constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0),
-    );
-  } catch {
-    return null;
-  }
-  try {
-    const buffer = Buffer.alloc(recordBytes);
-    return parseHolderRecord(buffer.toString('utf8', 0, readSync(fd, buffer, 0, recordBytes, 0)));
-  } catch {
-    return null;
-  } finally {
-    closeSync(fd);
-  }
+/**
+ * Whether a file that begins like this belongs to somebody else, and is left as it is. As
+ * native/holder_record.cc decides it: neither empty, nor zeros, nor a record of any version.
+ */
+export function isForeign(content: string): boolean {
+  return /[^\0]/.test(content) && !content.startsWith('{"holdfast":');
 }
 
 /** Makes text from elsewhere fit for a terminal: no control and no direction-changing characters. */
 export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
-}
-
-/** Where and in which state the recorded process is, seen from this one. */
-export function locate(record: HolderRecord): 'this process' | 'alive' | 'dead' | 'elsewhere' {
-  const here = processIdentity;
-  if (record.host !== here.host || record.pidns !== here.pidns) return 'elsewhere';
-  if (record.boot !== here.boot) return 'dead';
-  if (record.pid === here.pid && record.start === here.start) return 'this process';
-  const start = startTimeOf(record.pid);
-  if (start !== null) return start === record.start ? 'alive' : 'dead';
-  try {
-    process.kill(record.pid, 0);
-    return 'alive';
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM' ? 'alive' : 'dead';
-  }
-}
-
-const whereabouts = {
-  'this process': ', which is this very process',
-  alive: '',
-  dead: ' (that process is gone)',
-  elsewhere: ' (another host or pid namespace)',
-};
-
-/** One line about a holder for an error message: `held for 12.3 s by pid 4242 on host gw-1 ("x")`. */
-export function describeHolder(record: HolderRecord): string {
-  const seconds = Math.max(0, (Date.now() - record.since) / 1000).toFixed(1);
-  const label = record.label === null ? '' : ` ("${printable(record.label)}")`;
-  return (
-    `held for ${seconds} s by pid ${record.pid} on host ${printable(record.host)}${label}` +
-    whereabouts[locate(record)]
-  );
 }

@@ -1,4 +1,4 @@
-import { LockLostError } from './errors.js';
+import { LockExpiredError, type LockLostError } from './errors.js';
 import { type Hold, type LockFile, type Owner, onLeak } from './lock-file.js';
 import { listen, status, unlisten } from './native.js';
 import { traceExpire } from './tracing.js';
@@ -8,31 +8,35 @@ export type Loss = (error: LockLostError) => void;
 
 /**
  * What the end of a lease needs to know. It refers to the lock weakly, so that a lease does not keep
- * a leaked lock, but strongly to whoever waits for a scope that may never settle.
+ * a leaked lock, but strongly to whoever waits for the loss: a scope that never settles, a signal.
  */
 interface Lease {
   readonly ticket: number;
   readonly owner: WeakRef<Owner>;
-  onLost: Loss | undefined;
+  readonly onLost: readonly Loss[];
 }
 
 const leases = new Map<Hold, Lease>();
 
 /** Starts or renews the lease of a hold: done, or contended when the lock is lost, or a failure. */
-export function startLease(file: LockFile, hold: Hold, owner: Owner, milliseconds: number): number {
+export function startLease(
+  file: LockFile,
+  hold: Hold,
+  owner: Owner & { readonly onLost: readonly Loss[] },
+  milliseconds: number,
+): number {
   let lease = leases.get(hold);
   if (lease === undefined) {
-    lease = { ticket: listen(() => expire(hold)), owner: new WeakRef(owner), onLost: undefined };
+    lease = {
+      ticket: listen(() => expire(hold)),
+      owner: new WeakRef(owner),
+      onLost: owner.onLost,
+    };
     leases.set(hold, lease);
   }
   const result = file.limit(milliseconds, lease.ticket);
   if (result < status.done) forgetLease(hold);
   return result;
-}
-
-export function setLossListener(hold: Hold, onLost: Loss): void {
-  const lease = leases.get(hold);
-  if (lease !== undefined) lease.onLost = onLost;
 }
 
 export function forgetLease(hold: Hold): void {
@@ -49,13 +53,14 @@ function expire(hold: Hold): void {
   lease.owner.deref()?.takeAway('lease');
 }
 
+// What was leaked will not be renewed: whoever waits for its scope need not wait for the lease to end.
 onLeak((hold) => {
   const lease = leases.get(hold);
   forgetLease(hold);
-  lease?.onLost?.(
-    new LockLostError(
-      `the lock on ${hold.resource} was leaked: nothing refers to its holder any more`,
-      hold,
-    ),
+  if (lease === undefined) return;
+  const error = new LockExpiredError(
+    `the lock on ${hold.resource} was leaked: nothing is left that could renew its lease`,
+    hold,
   );
+  for (const listener of lease.onLost) listener(error);
 });

@@ -1,5 +1,13 @@
 import type { LockLostError } from './errors.js';
-import { addon, listen, type NativeLockHandle, outcome, requestFlags, unlisten } from './native.js';
+import {
+  addon,
+  kept,
+  listen,
+  type NativeLockHandle,
+  outcome,
+  requestFlags,
+  unlisten,
+} from './native.js';
 import { finite, type LockRequest } from './options.js';
 
 /**
@@ -45,6 +53,18 @@ const mostPooled = 64;
 const pool: LockFile[] = [];
 const all = new Map<number, WeakRef<LockFile>>();
 let lastNumber = 0;
+
+const withKeptDescriptor = new Set<LockFile>();
+
+function closeAfterThisTurn(file: LockFile): void {
+  if (withKeptDescriptor.size === 0) setImmediate(closeKept);
+  withKeptDescriptor.add(file);
+}
+
+function closeKept(): void {
+  for (const file of withKeptDescriptor) file.closeKept();
+  withKeptDescriptor.clear();
+}
 
 /** What outlives a collected lock file object, to be told about it. */
 interface Remains {
@@ -129,7 +149,11 @@ export class LockFile {
 
   /** Opens the lock file and makes one attempt; `status.contended` leaves it open for a wait. */
   tryAcquire(request: LockRequest, flags = 0): number {
-    return this.#native.tryAcquire(request.lockPath, request.flags | flags, ...request.details);
+    const { lockPath, details } = request;
+    // Without a spread where there is nothing to spread: this is on the way of every lock.
+    return details.length === 0
+      ? this.#native.tryAcquire(lockPath, request.flags | flags)
+      : this.#native.tryAcquire(lockPath, request.flags | flags, ...details);
   }
 
   /** Opens the lock file for a wait behind those who wait already, without an attempt. */
@@ -225,7 +249,14 @@ export class LockFile {
 
   /** Unlocks and closes; answers a negative failure when the lock could not be given up. */
   unlock(): number {
-    return this.#native.release();
+    const result = this.#native.release();
+    if (result === kept) closeAfterThisTurn(this);
+    return result;
+  }
+
+  /** Closes a descriptor that was kept between two locks in quick succession. */
+  closeKept(): void {
+    this.#native.closeKept();
   }
 
   /** Closes what is not held; a wait that was granted meanwhile is given back. */

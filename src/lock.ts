@@ -70,8 +70,14 @@ export function tryLock(resource: string | URL, options?: TryLockOptions): FileL
  * console.log(held.token);
  * ```
  */
-export async function lock(resource: string | URL, options?: LockOptions): Promise<FileLock> {
-  return acquire(toRequest(resource, options));
+export function lock(resource: string | URL, options?: LockOptions): Promise<FileLock> {
+  // Not an async function, for which a promised lock would take three more turns of the microtasks.
+  try {
+    const acquired = acquire(toRequest(resource, options));
+    return acquired instanceof FileLock ? Promise.resolve(acquired) : acquired;
+  } catch (error) {
+    return Promise.reject(error);
+  }
 }
 
 /**

@@ -14,6 +14,9 @@ export const status = {
   recordTooLong: 5,
 } as const;
 
+/** What `release` answers when it kept the descriptor for a lock that will follow at once. */
+export const kept = 1;
+
 /** Bits of the `flags` argument; the file permissions stand above them. */
 export const requestFlags = { exclusive: 1, record: 2, inTurn: 4, permissionsShift: 8 } as const;
 
@@ -41,6 +44,7 @@ export interface NativeLockHandle {
   ): number;
   release(): number;
   discard(): void;
+  closeKept(): void;
   limit(milliseconds: number, ticket: number): number;
   held(): boolean;
   ageMs(): number;
@@ -63,6 +67,8 @@ interface Addon {
   keepAlive(alive: boolean): void;
   letGo(number: number): void;
   flock(fd: number, mode: 0 | 1 | 2): number;
+  /** Tries in the thread pool, holding nothing: 0 free, 1 held exclusively, 2 by sharers, or a failure. */
+  probe(fd: number): Promise<number>;
 }
 
 const shipped = [

@@ -1,24 +1,23 @@
 import type { FileLock } from './file-lock.js';
 import type { LockRequest } from './options.js';
 import { type Pending, promiseLock } from './pending.js';
-import type { Scope } from './scope.js';
+import { lockOf, type NestedQueue, type Scope } from './scope.js';
 
-function enter(scope: Scope, request: LockRequest): FileLock | null {
-  const nested = scope.lock.deref()?.nest(request) ?? null;
+function enter(scope: Scope, queue: NestedQueue, request: LockRequest): FileLock | null {
+  const nested = lockOf(scope)?.nest(request) ?? null;
   if (nested === null) {
-    leave(scope);
+    leave(queue);
     return null;
   }
-  nested.onRelease = () => leave(scope);
+  nested.onRelease = () => leave(queue);
   return nested;
 }
 
-function leave(scope: Scope): void {
-  const { nested } = scope;
-  const [next] = nested.waiting;
-  nested.busy = next !== undefined;
+function leave(queue: NestedQueue): void {
+  const [next] = queue.waiting;
+  queue.busy = next !== undefined;
   if (next === undefined) return;
-  nested.waiting.delete(next);
+  queue.waiting.delete(next);
   next();
 }
 
@@ -32,17 +31,18 @@ export function lockNested(
   request: LockRequest,
   again: (request: LockRequest) => FileLock | Promise<FileLock>,
 ): FileLock | Promise<FileLock> {
-  const { nested } = scope;
-  if (!nested.busy) {
-    nested.busy = true;
-    return enter(scope, request) ?? again(request);
+  scope.nested ??= { busy: false, waiting: new Set() };
+  const queue = scope.nested;
+  if (!queue.busy) {
+    queue.busy = true;
+    return enter(scope, queue, request) ?? again(request);
   }
   const turn = () => {
-    const entered = enter(scope, request);
+    const entered = enter(scope, queue, request);
     if (entered !== null) pending.resolve(entered);
     else Promise.resolve(again(request)).then(pending.resolve, pending.reject);
   };
-  const pending: Pending = promiseLock(request, () => nested.waiting.delete(turn));
-  nested.waiting.add(turn);
+  const pending: Pending = promiseLock(request, () => queue.waiting.delete(turn));
+  queue.waiting.add(turn);
   return pending.promise;
 }

@@ -1,9 +1,10 @@
 import { LockTimeoutError } from './errors.js';
 import type { FileLock } from './file-lock.js';
-import { describeHolder, readHolderRecord } from './holder-record.js';
+import { findHolders } from './find-holders.js';
+import { describeHolders } from './lock-holder.js';
 import { addon } from './native.js';
 import type { LockRequest } from './options.js';
-import { traceWait, traceWaitEnd } from './tracing.js';
+import { traceWait, traceWaitEnd, WaitTrace } from './tracing.js';
 
 /** A promised lock. Whatever settles it first wins, and ends its timer and its abort listener. */
 export interface Pending {
@@ -23,26 +24,23 @@ function count(change: 1 | -1): void {
   if (pendingCount === 0 || (pendingCount === 1 && change === 1)) addon.keepAlive(pendingCount > 0);
 }
 
-/** The error for a wait that took too long; it reads who holds the lock from the lock file. */
+/** The error for a wait that took too long; it says who holds the lock. */
 export function timeoutError(request: LockRequest): LockTimeoutError {
   const { resource, lockPath, mode, timeout } = request;
-  const holder = readHolderRecord(lockPath);
-  const by =
-    holder?.state === 'held'
-      ? describeHolder(holder)
-      : 'held by a shared holder or by a program that leaves no record';
+  // Whoever makes but one attempt may make many, and did not wait for an answer.
+  const holders = findHolders(lockPath, timeout > 0);
   return new LockTimeoutError(
-    `timed out after ${timeout} ms waiting for ${mode === 'shared' ? 'a shared' : 'an exclusive'} lock on ${resource}: ${by}`,
-    { resource, lockPath, holder },
+    `timed out after ${timeout} ms waiting for ${mode === 'shared' ? 'a shared' : 'an exclusive'} lock on ${resource}: ${describeHolders(holders)}`,
+    { resource, lockPath, holder: holders[0] ?? null },
   );
 }
 
 /** Promises a lock within the request's timeout and signal; `cancel` is called when either ends it. */
 export function promiseLock(request: LockRequest, cancel: () => void): Pending {
-  const { signal, timeout, resource, lockPath, mode, label } = request;
+  const { signal, timeout } = request;
   let settle: { resolve(lock: FileLock): void; reject(error: unknown): void } | undefined;
   let timer: NodeJS.Timeout | undefined;
-  const trace = { resource, lockPath, mode, label };
+  const trace = new WaitTrace(request);
 
   const promise = new Promise<FileLock>((resolve, reject) => {
     settle = { resolve, reject };

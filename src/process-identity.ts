@@ -17,6 +17,8 @@ function readLink(path: string): string | null {
   }
 }
 
+const mostCommandLength = 1_000;
+
 /** What tells this process from another one that had or will have the same pid. */
 export interface ProcessIdentity {
   pid: number;
@@ -35,6 +37,16 @@ export function startTimeOf(pid: number | 'self'): number | null {
   // The command name may contain anything, so fields are counted from its closing bracket.
   const field = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
   return field === undefined ? null : Number(field);
+}
+
+/** The command line of a process, with its arguments; null where it cannot be told. Linux only. */
+export function commandOf(pid: number): string | null {
+  const line = read(`/proc/${pid}/cmdline`)
+    ?.replaceAll('\0', ' ')
+    .trim()
+    .slice(0, mostCommandLength);
+  if (line !== undefined && line !== '') return line;
+  return read(`/proc/${pid}/comm`)?.trim() ?? null;
 }
 
 function identify(): ProcessIdentity {

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { FileLock } from './file-lock.js';
-import type { Hold } from './lock-file.js';
+import { FileLock } from './file-lock.js';
+import { type Hold, LockFile } from './lock-file.js';
 
 /**
  * The scope of a `withLock`, as its async context sees it. Contexts are captured by timers and
@@ -8,10 +8,9 @@ import type { Hold } from './lock-file.js';
  */
 export interface Scope {
   readonly hold: Hold;
-  readonly lock: WeakRef<FileLock>;
   readonly parent: Scope | undefined;
   /** The nested lock that is in the scope at this moment, and those that wait for it to leave. */
-  readonly nested: NestedQueue;
+  nested: NestedQueue | undefined;
 }
 
 /** Siblings that nest in one scope enter one after the other. */
@@ -40,11 +39,17 @@ export function runInScope<T>(lock: FileLock, fn: (lock: FileLock) => T): T {
   storage ??= new AsyncLocalStorage();
   const scope: Scope = {
     hold: lock.hold,
-    lock: new WeakRef(lock),
     parent: currentScope(),
-    nested: { busy: false, waiting: new Set() },
+    nested: undefined,
   };
   return storage.run(scope, fn, lock);
+}
+
+/** The lock of a scope, if it is still held by anybody. */
+export function lockOf({ hold }: Scope): FileLock | undefined {
+  const file = LockFile.byNumber(hold.number);
+  const owner = file?.hold === hold ? file.owners[0] : undefined;
+  return owner instanceof FileLock ? owner : undefined;
 }
 
 /** The innermost scope around here that holds one of these. */

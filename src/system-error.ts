@@ -19,6 +19,9 @@ const syscalls =
       ]
     : ['', 'open', 'flock', 'flock', 'fstat', 'pread', 'pwrite', 'pthread_create'];
 
+/** The call that locks, as an error names it. */
+export const lockCall = process.platform === 'win32' ? 'LockFileEx' : 'flock';
+
 // linux/magic.h and the like; only to name the culprit.
 const fileSystems = new Map([
   [0x6969, 'NFS'],

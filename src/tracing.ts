@@ -1,13 +1,29 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel';
+import { findHolders } from './find-holders.js';
 import type { Hold } from './lock-file.js';
+import type { LockHolder } from './lock-holder.js';
+import type { LockRequest } from './options.js';
 
 /** What subscribers of `tracing:holdfast:wait:*` receive; `error` is set where the wait failed. */
-export interface WaitTrace {
+export class WaitTrace {
   readonly resource: string;
   readonly lockPath: string;
   readonly mode: string;
+  /** What the waiter wants it for. */
   readonly label: string | null;
   error?: unknown;
+
+  constructor({ resource, lockPath, mode, label }: LockRequest) {
+    this.resource = resource;
+    this.lockPath = lockPath;
+    this.mode = mode;
+    this.label = label;
+  }
+
+  /** Who holds the lock, as far as can be told; looked for when it is read, which takes up to some ms. */
+  get holder(): LockHolder | null {
+    return findHolders(this.lockPath, true)[0] ?? null;
+  }
 }
 
 const waits = tracingChannel<WaitTrace>('holdfast:wait');
@@ -21,7 +37,8 @@ export function traceWait(trace: WaitTrace): void {
 }
 
 export function traceWaitEnd(trace: WaitTrace, error?: unknown): void {
-  if (error !== undefined && waits.error.hasSubscribers) waits.error.publish({ ...trace, error });
+  if (error !== undefined) trace.error = error;
+  if (error !== undefined && waits.error.hasSubscribers) waits.error.publish(trace);
   if (waits.asyncEnd.hasSubscribers) waits.asyncEnd.publish(trace);
 }
 

@@ -60,6 +60,12 @@ export class WaitQueue implements Successor {
     return byIdentity.get(path) ?? new WaitQueue(path);
   }
 
+  /** Those of this thread who wait, less its waits in the kernel, wanted or not. */
+  static unseenAt(path: string): number {
+    const q = byPath.get(path);
+    return q === undefined ? 0 : q.#waiters.size - q.#abandoned.size - (q.#wait === null ? 0 : 1);
+  }
+
   static *all(): Generator<WaitQueue> {
     yield* byIdentity.values();
   }
@@ -185,14 +191,13 @@ export class WaitQueue implements Successor {
         return;
       }
       const file = unused ?? LockFile.take();
-      const tried = unused === undefined ? this.#try(head, file) : status.contended;
+      const tried =
+        unused !== undefined || head.request.remote
+          ? status.contended
+          : file.tryAcquire(head.request);
       unused = undefined;
       if (!this.#settle(head, file, tried)) return;
     }
-  }
-
-  #try({ request }: Waiter, file: LockFile): number {
-    return request.remote ? status.contended : file.tryAcquire(request);
   }
 
   /** Acts on the result of an attempt. False when the first waiter waits in the kernel now. */

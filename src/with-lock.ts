@@ -40,18 +40,26 @@ export function withLock<T>(
   options: LockOptions,
   fn: LockScope<T>,
 ): Promise<T>;
-export async function withLock<T>(
+export function withLock<T>(
   resource: string | URL,
   optionsOrFn: LockOptions | LockScope<T>,
   maybeFn?: LockScope<T>,
 ): Promise<T> {
-  const [options, fn] =
-    typeof optionsOrFn === 'function' ? [undefined, optionsOrFn] : [optionsOrFn, maybeFn];
-  if (typeof fn !== 'function') {
-    throw invalid('fn', 'a function', fn);
+  // Not an async function: that would be two more promises for each call, and promises are most of
+  // what an uncontended call costs beyond the lock.
+  try {
+    const implied = typeof optionsOrFn === 'function';
+    const fn = implied ? optionsOrFn : maybeFn;
+    if (typeof fn !== 'function') throw invalid('fn', 'a function', fn);
+    const acquired = acquire(toRequest(resource, implied ? undefined : optionsOrFn));
+    if (acquired instanceof FileLock) {
+      const outcome = run(acquired, fn);
+      return outcome instanceof Promise ? outcome : Promise.resolve(outcome);
+    }
+    return acquired.then((lock) => run(lock, fn));
+  } catch (error) {
+    return Promise.reject(error);
   }
-  const acquired = acquire(toRequest(resource, options));
-  return run(acquired instanceof FileLock ? acquired : await acquired, fn);
 }
 
 function run<T>(lock: FileLock, fn: LockScope<T>): T | Promise<T> {
@@ -64,7 +72,7 @@ function run<T>(lock: FileLock, fn: LockScope<T>): T | Promise<T> {
   }
   if (!isPromiseLike(outcome)) {
     lock.release();
-    lock.throwIfLost();
+    if (lock.lost !== null) throw lock.lost;
     return outcome;
   }
   return settle(lock, outcome);
@@ -77,7 +85,8 @@ function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
 function settle<T>(lock: FileLock, outcome: PromiseLike<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     // Not a closure over the lock: a lease keeps this listener, and the listener must not keep the lock.
-    lock.onLost = reject;
+    lock.onLost.push(reject);
+    if (lock.lost !== null) reject(lock.lost);
     outcome.then(
       (value) => {
         try {

@@ -1,5 +1,5 @@
 // Opening and polling, as a user of a library that locks descriptors would write them.
-import { constants, closeSync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 

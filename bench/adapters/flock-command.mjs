@@ -13,14 +13,17 @@ export default {
   processPerLock: true,
   tryAcquire: (path) => {
     const fd = openForLock(path);
-    if (spawnSync('flock', ['-x', '-n', '3'], { stdio: stdioWith(fd) }).status === 0) return () => closeSync(fd);
+    if (spawnSync('flock', ['-x', '-n', '3'], { stdio: stdioWith(fd) }).status === 0)
+      return () => closeSync(fd);
     closeSync(fd);
     return null;
   },
   acquire: async (path) => {
     const fd = openForLock(path);
     const status = await new Promise((resolve, reject) => {
-      spawn('flock', ['-x', '3'], { stdio: stdioWith(fd) }).once('exit', resolve).once('error', reject);
+      spawn('flock', ['-x', '3'], { stdio: stdioWith(fd) })
+        .once('exit', resolve)
+        .once('error', reject);
     });
     if (status !== 0) throw new Error(`flock ended with ${status}`);
     return () => closeSync(fd);

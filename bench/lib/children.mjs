@@ -22,7 +22,10 @@ export function killAll() {
   for (const child of alive) killGroup(child);
 }
 
-function track(/** @type {import('node:child_process').ChildProcess} */ child, /** @type {number} */ limitMs) {
+function track(
+  /** @type {import('node:child_process').ChildProcess} */ child,
+  /** @type {number} */ limitMs,
+) {
   alive.add(child);
   const timer = setTimeout(() => killGroup(child), limitMs);
   child.once('exit', () => {
@@ -43,7 +46,10 @@ function track(/** @type {import('node:child_process').ChildProcess} */ child, /
  */
 export function runProgram(file, args, limitMs, started) {
   return new Promise((resolve, reject) => {
-    const child = track(spawn(file, args.map(String), { detached: true, stdio: ['pipe', 'pipe', 'pipe'] }), limitMs);
+    const child = track(
+      spawn(file, args.map(String), { detached: true, stdio: ['pipe', 'pipe', 'pipe'] }),
+      limitMs,
+    );
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
@@ -51,7 +57,10 @@ export function runProgram(file, args, limitMs, started) {
     child.once('error', reject);
     child.once('close', (code, signal) => {
       if (code === 0) resolve(stdout);
-      else reject(new Error(`${file.split('/').at(-1)} ended with ${code ?? signal}: ${stderr.trim()}`));
+      else
+        reject(
+          new Error(`${file.split('/').at(-1)} ended with ${code ?? signal}: ${stderr.trim()}`),
+        );
     });
     started?.(child);
   });
@@ -92,7 +101,13 @@ export class Worker {
     this.child.on('message', (message) => this.#deliver(message));
     this.child.once('error', (error) => this.#fail(error));
     this.child.once('exit', (code, signal) => {
-      this.#fail(new Error(signal === 'SIGKILL' ? `stuck, killed after ${limitMs / 1000} s` : `ended with ${code ?? signal}`));
+      this.#fail(
+        new Error(
+          signal === 'SIGKILL'
+            ? `stuck, killed after ${limitMs / 1000} s`
+            : `ended with ${code ?? signal}`,
+        ),
+      );
     });
   }
 

@@ -4,7 +4,10 @@ import os from 'node:os';
 
 const firstLine = (/** @type {string} */ command, /** @type {string[]} */ args) => {
   try {
-    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n')[0];
+    return execFileSync(command, args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).split('\n')[0];
   } catch {
     return 'not found';
   }

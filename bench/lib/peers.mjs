@@ -1,6 +1,7 @@
 // The contract of an adapter, and the peers in the order in which they take turns.
-import { createRequire } from 'node:module';
+
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
 /**
@@ -67,14 +68,18 @@ function installedVersion(/** @type {string} */ name) {
 }
 
 const ownVersion = () =>
-  JSON.parse(readFileSync(join(dirname(new URL(import.meta.url).pathname), '../../package.json'), 'utf8')).version;
+  JSON.parse(
+    readFileSync(join(dirname(new URL(import.meta.url).pathname), '../../package.json'), 'utf8'),
+  ).version;
 
 /**
  * Loads the adapters, and reports those that cannot be loaded.
  * @param {string[]} filters  how their file names begin; empty for all
  */
 export async function loadPeers(filters) {
-  const chosen = adapterFiles.filter((id) => filters.length === 0 || filters.some((start) => id.startsWith(start)));
+  const chosen = adapterFiles.filter(
+    (id) => filters.length === 0 || filters.some((start) => id.startsWith(start)),
+  );
   /** @type {Peer[]} */
   const peers = [];
   /** @type {{ id: string, reason: string }[]} */
@@ -82,7 +87,11 @@ export async function loadPeers(filters) {
   for (const id of chosen) {
     try {
       const adapter = await loadAdapter(id);
-      const version = isOurs(id) ? ownVersion() : adapter.package ? installedVersion(adapter.package) : null;
+      const version = isOurs(id)
+        ? ownVersion()
+        : adapter.package
+          ? installedVersion(adapter.package)
+          : null;
       peers.push({ ...adapter, id, version });
     } catch (error) {
       failed.push({ id, reason: reasonOf(id, error) });
@@ -93,7 +102,8 @@ export async function loadPeers(filters) {
 
 function reasonOf(/** @type {string} */ id, /** @type {NodeJS.ErrnoException} */ error) {
   const firstLine = error.message.split('\n')[0].replaceAll(process.cwd(), '.');
-  if (isOurs(id)) return `not built, run \`npm run build\` in the package root first (${error.code ?? firstLine})`;
+  if (isOurs(id))
+    return `not built, run \`npm run build\` in the package root first (${error.code ?? firstLine})`;
   if (error.code === 'ERR_MODULE_NOT_FOUND') return 'does not build here (its install failed)';
   return `does not load: ${firstLine}`;
 }

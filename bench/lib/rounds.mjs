@@ -1,8 +1,8 @@
 // Takes the peers through a scenario in turn: A B C, A B C and so on, so that what else the machine does meets them all.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { baselineId, floorId } from './peers.mjs';
 import { printTable } from '../report/table.mjs';
+import { baselineId, floorId } from './peers.mjs';
 
 /**
  * @typedef {{ rounds: import('./scenario.mjs').Metrics[], reason?: string }} Entry  reason: why there are no more rounds
@@ -17,7 +17,8 @@ function participantsOf(scenario, peers) {
     measure: (context) => scenario.measure({ peer, ...context }),
   }));
   const never = () => null;
-  if (scenario.baseline) participants.unshift({ id: baselineId, skip: never, measure: scenario.baseline });
+  if (scenario.baseline)
+    participants.unshift({ id: baselineId, skip: never, measure: scenario.baseline });
   if (scenario.floor) participants.unshift({ id: floorId, skip: never, measure: scenario.floor });
   return participants;
 }
@@ -26,7 +27,7 @@ async function measureOnce(participant, params, { programs, options }, entry, ea
   if (entry.reason) return;
   entry.reason = participant.skip(params, earlier) ?? undefined;
   if (entry.reason) return;
-  const dir = mkdtempSync(join(options.dir, 'bench-'));
+  const dir = mkdtempSync(join(options.dir, 'files-'));
   try {
     const metrics = await participant.measure({ params, programs, dir });
     entry.rounds.push(metrics);
@@ -48,11 +49,20 @@ export async function runScenario(scenario, setting) {
   const participants = participantsOf(scenario, setting.peers);
   const earlier = new Map(participants.map(({ id }) => [id, []]));
   const cases = [];
-  for (const { id, title, params } of scenario.cases(full)) {
+  for (const { id, title, params, fullOnly = false } of scenario.cases(full)) {
+    if (fullOnly && !full) continue;
     /** @type {Record<string, Entry>} */
-    const entries = Object.fromEntries(participants.map((participant) => [participant.id, { rounds: [] }]));
+    const entries = Object.fromEntries(
+      participants.map((participant) => [participant.id, { rounds: [] }]),
+    );
     const measure = (participant) =>
-      measureOnce(participant, params, setting, entries[participant.id], earlier.get(participant.id));
+      measureOnce(
+        participant,
+        params,
+        setting,
+        entries[participant.id],
+        earlier.get(participant.id),
+      );
     for (let round = 0; round < rounds; round++) {
       if (scenario.together) await Promise.all(participants.map(measure));
       else for (const participant of participants) await measure(participant);

@@ -7,6 +7,7 @@
  * @property {string} id
  * @property {string} title
  * @property {any} params
+ * @property {boolean} [fullOnly]  left out of a quick run
  *
  * @typedef {object} Column
  * @property {string} key  of the metric

@@ -23,7 +23,9 @@ export function median(values) {
 export function summarize(rounds) {
   const summary = {};
   for (const key of new Set(rounds.flatMap(Object.keys))) {
-    const values = rounds.map((round) => round[key]).filter((value) => value !== null && value !== undefined);
+    const values = rounds
+      .map((round) => round[key])
+      .filter((value) => value !== null && value !== undefined);
     if (values.length === 0) continue;
     summary[key] = values.every((value) => typeof value === 'number')
       ? { median: median(values), min: Math.min(...values), max: Math.max(...values) }

@@ -24,7 +24,13 @@ export const waitingRoles = {
  */
 export async function startHolder(scenario, peer, dir, limitMs, params = {}) {
   const [path] = createResources(dir, 1);
-  const holder = new Worker({ scenario, role: 'holder', adapter: peer.id, params: { path, ...params }, limitMs });
+  const holder = new Worker({
+    scenario,
+    role: 'holder',
+    adapter: peer.id,
+    params: { path, ...params },
+    limitMs,
+  });
   try {
     await holder.receive('held');
   } catch (error) {

@@ -9,10 +9,16 @@ const ink = '#212529';
 const colours = { ours: '#0b7285', reference: '#868e96', peer: '#ced4da', unsound: '#ffffff' };
 
 const colourOf = (/** @type {string} */ id) =>
-  isOurs(id) ? colours.ours : id === floorId || id === baselineId ? colours.reference : colours.peer;
+  isOurs(id)
+    ? colours.ours
+    : id === floorId || id === baselineId
+      ? colours.reference
+      : colours.peer;
 
 const isSound = (/** @type {import('../lib/scenario.mjs').PlotSpec} */ spec, summary) =>
-  Object.entries(spec.sound ?? {}).every(([key, expected]) => (summary[key]?.max ?? summary[key]?.text) === expected);
+  Object.entries(spec.sound ?? {}).every(
+    ([key, expected]) => (summary[key]?.max ?? summary[key]?.text) === expected,
+  );
 
 /**
  * A bar for each peer, the best first; those without a figure follow with the reason in its place.
@@ -30,7 +36,10 @@ function barsOf(spec, oneCase, peers) {
     return { name, label, colour: sound ? colourOf(id) : colours.unsound, ...metric };
   });
   const direction = spec.more ? -1 : 1;
-  return bars.sort((a, b) => ((a.median ?? Infinity) - (b.median ?? Infinity)) * (a.median && b.median ? direction : 1));
+  return bars.sort(
+    (a, b) =>
+      ((a.median ?? Infinity) - (b.median ?? Infinity)) * (a.median && b.median ? direction : 1),
+  );
 }
 
 /** Powers of ten, and their halves-of-the-way where there would be too few. */
@@ -38,7 +47,9 @@ function logTicks(/** @type {number} */ lowest, /** @type {number} */ highest) {
   const decades = Math.ceil(Math.log10(highest / lowest));
   const steps = decades <= 2 ? [1, 2, 5] : [1];
   const first = Math.floor(Math.log10(lowest));
-  return Array.from({ length: decades + 2 }, (_, i) => steps.map((step) => step * 10 ** (first + i)))
+  return Array.from({ length: decades + 2 }, (_, i) =>
+    steps.map((step) => step * 10 ** (first + i)),
+  )
     .flat()
     .filter((tick) => tick >= lowest && tick <= highest);
 }
@@ -84,7 +95,14 @@ export function plotSvg(spec, scenario, oneCase, peers) {
       Plot.barX(bars, { x1: origin, x2: 'median', y: 'name', fill: 'colour' }),
       Plot.barX(
         bars.filter(({ colour }) => colour === colours.unsound),
-        { x1: origin, x2: 'median', y: 'name', fill: 'none', stroke: colours.reference, strokeDasharray: '3 2' },
+        {
+          x1: origin,
+          x2: 'median',
+          y: 'name',
+          fill: 'none',
+          stroke: colours.reference,
+          strokeDasharray: '3 2',
+        },
       ),
       Plot.ruleY(bars, { x1: 'min', x2: 'max', y: 'name', stroke: ink, strokeWidth: 1.2 }),
       Plot.text(rows, {
@@ -95,7 +113,13 @@ export function plotSvg(spec, scenario, oneCase, peers) {
         textAnchor: 'start',
         dx: 6,
       }),
-      Plot.text([spec.title], { frameAnchor: 'top-left', dx: -190, dy: -34, fontSize: 15, fontWeight: 600 }),
+      Plot.text([spec.title], {
+        frameAnchor: 'top-left',
+        dx: -190,
+        dy: -34,
+        fontSize: 15,
+        fontWeight: 600,
+      }),
     ],
   });
   svg.setAttribute('xmlns', 'http://www.w3.org/2000/svg');

@@ -39,7 +39,8 @@ class Figures {
   }
 }
 
-const times = (/** @type {number | null} */ value) => (value === null ? null : `${formatNumber(value)} x`);
+const times = (/** @type {number | null} */ value) =>
+  value === null ? null : `${formatNumber(value)} x`;
 
 const compared = (value, best, unit) =>
   typeof value !== 'number' || best === null
@@ -48,7 +49,8 @@ const compared = (value, best, unit) =>
 
 /** A peer that lost an update or had two holders is no measure of how fast a lock can be. */
 const excludes = (figures, scenario, id) => (peer) =>
-  figures.value(scenario, id, peer.id, 'lost') === 0 && figures.value(scenario, id, peer.id, 'overlaps') === 0;
+  figures.value(scenario, id, peer.id, 'lost') === 0 &&
+  figures.value(scenario, id, peer.id, 'overlaps') === 0;
 
 const waitsItself = (peer) => !peer.polledByUser;
 
@@ -64,7 +66,8 @@ export function targetsOf(results) {
   const fight = ['contended', '8-tight'];
   const idle = ['hand-over', 'idle'];
   const tasks = ['many-tasks', '1000'];
-  const withUnit = (figure, unit) => (typeof figure === 'number' ? `${formatNumber(figure)} ${unit}` : figure);
+  const withUnit = (figure, unit) =>
+    typeof figure === 'number' ? `${formatNumber(figure)} ${unit}` : figure;
   return [
     {
       what: 'tryLock + release, no record, against the C floor',
@@ -89,7 +92,11 @@ export function targetsOf(results) {
     {
       what: 'await lock() + release with record, against the best peer that waits by itself',
       target: 'at most 0.1 x',
-      measured: compared(value(...alone, ours, 'async1'), best(...alone, 'async1', -1, waitsItself), 'µs'),
+      measured: compared(
+        value(...alone, ours, 'async1'),
+        best(...alone, 'async1', -1, waitsItself),
+        'µs',
+      ),
     },
     {
       what: 'withLock with record, against the C floor',
@@ -119,7 +126,11 @@ export function targetsOf(results) {
     {
       what: '8 processes: throughput, against the best peer that excludes',
       target: 'at least 1 x',
-      measured: compared(value(...fight, ours, 'perSecond'), best(...fight, 'perSecond', 1, sound), '/s'),
+      measured: compared(
+        value(...fight, ours, 'perSecond'),
+        best(...fight, 'perSecond', 1, sound),
+        '/s',
+      ),
     },
     {
       what: '8 processes: fairness, least / most',
@@ -144,7 +155,11 @@ export function targetsOf(results) {
     {
       what: '1,000 tasks on one lock, against the best peer that excludes',
       target: 'at most 0.05 x',
-      measured: compared(value(...tasks, ours, 'us'), best(...tasks, 'us', -1, excludesTasks), 'µs'),
+      measured: compared(
+        value(...tasks, ours, 'us'),
+        best(...tasks, 'us', -1, excludesTasks),
+        'µs',
+      ),
     },
     {
       what: 'waiting: system calls',
@@ -170,12 +185,16 @@ export function targetsOf(results) {
       target: 'at most 1,500 bytes',
       measured: withUnit(value('many-locks', 'held', ours, 'residentBytes'), 'bytes'),
     },
-  ].map((entry) => ({ ...entry, measured: typeof entry.measured === 'string' ? entry.measured.trim() : entry.measured }));
+  ].map((entry) => ({
+    ...entry,
+    measured: typeof entry.measured === 'string' ? entry.measured.trim() : entry.measured,
+  }));
 }
 
 export function printTargets(results) {
   const measured = targetsOf(results).filter((entry) => entry.measured !== null);
   if (measured.length === 0) return;
   console.log('\nTargets');
-  for (const { what, target, measured: figure } of measured) console.log(`  ${what}: target ${target}, measured ${figure}`);
+  for (const { what, target, measured: figure } of measured)
+    console.log(`  ${what}: target ${target}, measured ${figure}`);
 }

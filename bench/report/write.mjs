@@ -5,8 +5,14 @@ import { plotSvg } from './plot.mjs';
 import { formatNumber, tableOf } from './table.mjs';
 import { targetsOf } from './targets.mjs';
 
-const markdownTable = (/** @type {string[]} */ header, /** @type {string[][]} */ rows, align = '---') =>
-  [header, header.map((_, i) => (i ? align : '---')), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+const markdownTable = (
+  /** @type {string[]} */ header,
+  /** @type {string[][]} */ rows,
+  align = '---',
+) =>
+  [header, header.map((_, i) => (i ? align : '---')), ...rows]
+    .map((row) => `| ${row.join(' | ')} |`)
+    .join('\n');
 
 function machineSection({ machine, measured, minutes, mode }) {
   return [
@@ -31,7 +37,11 @@ function peerSection({ peers, failed }) {
 }
 
 function targetSection(results) {
-  const rows = targetsOf(results).map(({ what, target, measured }) => [what, target, measured ?? 'not measured']);
+  const rows = targetsOf(results).map(({ what, target, measured }) => [
+    what,
+    target,
+    measured ?? 'not measured',
+  ]);
   return markdownTable(['what', 'target', 'measured'], rows);
 }
 
@@ -68,7 +78,9 @@ export async function writeReport(results, folder) {
     targetSection(results),
     '## Peers',
     peerSection(results),
-    ...Object.entries(results.scenarios).map(([name, scenario]) => scenarioSection(name, scenario, results.peers, folder)),
+    ...Object.entries(results.scenarios).map(([name, scenario]) =>
+      scenarioSection(name, scenario, results.peers, folder),
+    ),
   ];
   writeFileSync(new URL('report.md', folder), `${sections.join('\n\n')}\n`);
 }

@@ -20,7 +20,14 @@ export default {
     'on the way to that number; memory is the growth of the resident set and of the JavaScript heap between the first ' +
     'and the last, after a collection, for each lock. Kernel memory, the descriptor itself among it, is not in it.',
   cases: (full) => [
-    { id: 'held', title: 'one process', params: { counts: full ? [1, 100, 1000, 10_000] : [1, 100, 1000], budgetMs: full ? 2500 : 1000 } },
+    {
+      id: 'held',
+      title: 'one process',
+      params: {
+        counts: full ? [1, 100, 1000, 10_000] : [1, 100, 1000],
+        budgetMs: full ? 2500 : 1000,
+      },
+    },
   ],
   rounds: (full) => (full ? 2 : 1),
   columns: [
@@ -36,8 +43,15 @@ export default {
   skip: ({ processPerLock }) => (processPerLock ? 'a process for each lock' : null),
 
   async measure({ peer, params, dir }) {
-    const job = { scenario: 'many-locks', role: 'keeper', adapter: peer.id, limitMs: params.budgetMs + 30_000 };
-    return (await runTogether([{ ...job, params: { ...params, dir }, nodeFlags: ['--expose-gc'] }]))[0];
+    const job = {
+      scenario: 'many-locks',
+      role: 'keeper',
+      adapter: peer.id,
+      limitMs: params.budgetMs + 30_000,
+    };
+    return (
+      await runTogether([{ ...job, params: { ...params, dir }, nodeFlags: ['--expose-gc'] }])
+    )[0];
   },
 
   roles: {
@@ -62,7 +76,8 @@ export default {
       const after = settledMemory();
       metrics.reached = held;
       metrics.residentBytes = (after.rss - before.rss) / (held - 1);
-      metrics.heapBytes = (after.heapUsed + after.external - before.heapUsed - before.external) / (held - 1);
+      metrics.heapBytes =
+        (after.heapUsed + after.external - before.heapUsed - before.external) / (held - 1);
       for (let i = 0; i < held; i++) await releases[i]();
       return metrics;
     },

@@ -52,8 +52,8 @@ export default {
     'One process locks and releases in a loop, on one file and on 1,000 files in turn: synchronously, with promises, ' +
     'and with a `withLock` where there is one. Mean of one lock and release. The C floor is open, flock, unlock and ' +
     'close; "C floor, record" adds a 256-byte pread and pwrite, what a holder record costs at least.',
-  cases: (full) => [{ id: 'all', title: 'one process', params: { ms: full ? 150 : 40 } }],
-  rounds: (full) => (full ? 5 : 1),
+  cases: (full) => [{ id: 'all', title: 'one process', params: { ms: full ? 120 : 40 } }],
+  rounds: (full) => (full ? 4 : 1),
   columns: [
     { key: 'sync1', title: 'sync, 1 file', unit: 'µs', floor: 'sync1' },
     { key: 'sync1000', title: 'sync, 1,000 files', unit: 'µs', floor: 'sync1000' },
@@ -87,7 +87,9 @@ export default {
     async locker({ peer, params, channel }) {
       const one = createResources(params.dir, 1);
       // A thousand processes for a thousand files would measure the process table.
-      const many = peer.processPerLock ? null : createResources(join(params.dir, 'many'), manyFiles);
+      const many = peer.processPerLock
+        ? null
+        : createResources(join(params.dir, 'many'), manyFiles);
       await startTogether(channel);
       const { sync, async, withLock } = ways(peer);
       return {

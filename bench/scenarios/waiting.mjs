@@ -19,18 +19,30 @@ const hasStrace = (() => {
 /** CPU time of a process, all threads, from outside: a timer inside would be CPU time of its own. */
 const cpuUs = (/** @type {number} */ pid) =>
   readdirSync(`/proc/${pid}/task`).reduce(
-    (sum, thread) => sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1000,
+    (sum, thread) =>
+      sum +
+      Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1000,
     0,
   );
 
 /** Calls that a trace shows as begun between two moments (milliseconds of the wall clock). */
-function countCalls(/** @type {string} */ trace, /** @type {number} */ from, /** @type {number} */ to) {
+function countCalls(
+  /** @type {string} */ trace,
+  /** @type {number} */ from,
+  /** @type {number} */ to,
+) {
   return readFileSync(trace, 'utf8')
     .split('\n')
     .filter((line) => {
       const [, seconds, rest] = /^\d+\s+([\d.]+) (.*)/.exec(line) ?? [];
       const at = Number(seconds) * 1000;
-      return at >= from && at <= to && !rest.startsWith('<...') && !rest.startsWith('---') && !rest.startsWith('+++');
+      return (
+        at >= from &&
+        at <= to &&
+        !rest.startsWith('<...') &&
+        !rest.startsWith('---') &&
+        !rest.startsWith('+++')
+      );
     }).length;
 }
 
@@ -76,7 +88,13 @@ export default {
     const limitMs = params.ms + 30_000;
     const { path, holder } = await startHolder('waiting', peer, dir, limitMs);
     try {
-      const job = { scenario: 'waiting', role: 'waiter', adapter: peer.id, params: { path }, limitMs };
+      const job = {
+        scenario: 'waiting',
+        role: 'waiter',
+        adapter: peer.id,
+        params: { path },
+        limitMs,
+      };
       return await observe(job, dir, params.ms);
     } finally {
       holder.kill();
@@ -84,7 +102,11 @@ export default {
   },
 
   baseline: ({ params, dir }) =>
-    observe({ scenario: 'waiting', role: 'idler', adapter: '', params: {}, limitMs: params.ms + 30_000 }, dir, params.ms),
+    observe(
+      { scenario: 'waiting', role: 'idler', adapter: '', params: {}, limitMs: params.ms + 30_000 },
+      dir,
+      params.ms,
+    ),
 
   roles: {
     ...waitingRoles,

@@ -1,0 +1,65 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { complain } from './command.js';
+import { exitCode } from './exit-codes.js';
+
+const onWindows = process.platform === 'win32';
+
+// The console tells every process in it of these, so that they only must not end this one.
+const shared: NodeJS.Signals[] = onWindows ? ['SIGINT', 'SIGBREAK'] : ['SIGINT', 'SIGQUIT'];
+const passedOn: NodeJS.Signals[] = onWindows ? [] : ['SIGHUP', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'];
+
+function onTerminal(): boolean {
+  return process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
+}
+
+function forwardSignals(child: ChildProcess): void {
+  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+  for (const signal of passedOn) process.on(signal, forward);
+  for (const signal of shared) {
+    // A terminal sends them to the command itself; once more could mean something else to it.
+    process.on(signal, onWindows || onTerminal() ? () => {} : forward);
+  }
+}
+
+/** What to run: a program with its arguments, or a line for the shell. */
+export type CommandLine = { program: string; args: string[] } | { line: string };
+
+function start(command: CommandLine, stdio: SpawnOptions['stdio']): ChildProcess {
+  const options = { stdio, windowsHide: false };
+  if ('program' in command) return spawn(command.program, command.args, options);
+  if (onWindows) return spawn(command.line, { ...options, shell: true });
+  const { SHELL } = process.env;
+  return spawn(SHELL || '/bin/sh', ['-c', command.line], options);
+}
+
+/**
+ * Runs a command with this process's standard streams until it ends.
+ *
+ * @param fd a further descriptor for the command, as its number 3.
+ * @param abort ends the command with SIGTERM when it aborts.
+ * @returns its exit code as a shell would give it: 128 + n when signal n ended it.
+ */
+export function runToEnd(command: CommandLine, fd?: number, abort?: AbortSignal): Promise<number> {
+  const child = start(command, [
+    'inherit',
+    'inherit',
+    'inherit',
+    ...(fd === undefined ? [] : [fd]),
+  ]);
+  forwardSignals(child);
+  abort?.addEventListener('abort', () => child.kill('SIGTERM'));
+  return new Promise((resolve) => {
+    child.on('exit', (code, signal) => {
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+    });
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      complain(new Error(`failed to execute ${error.path ?? 'the command'}: ${error.code}`));
+      resolve(
+        error.code === 'ENOMEM' || error.code === 'EAGAIN'
+          ? exitCode.osError
+          : exitCode.unavailable,
+      );
+    });
+  });
+}

@@ -1,0 +1,26 @@
+/** Exit codes as in sysexits(3), which flock(1) uses too. */
+export const exitCode = {
+  ok: 0,
+  usage: 64,
+  dataError: 65,
+  noInput: 66,
+  unavailable: 69,
+  software: 70,
+  osError: 71,
+  cannotCreate: 73,
+  ioError: 74,
+  temporaryFailure: 75,
+} as const;
+
+const withoutResources = new Set(['ENOMEM', 'EMFILE', 'ENFILE', 'ENOLCK', 'EAGAIN']);
+
+/** The exit code for a lock file that could not be opened or locked, by the rules of flock(1). */
+export function exitCodeFor(error: unknown): number {
+  const { code = '', syscall = '' } = error as NodeJS.ErrnoException;
+  if (withoutResources.has(code)) return exitCode.osError;
+  if (code === 'EROFS' || code === 'ENOSPC' || code === 'EDQUOT') return exitCode.cannotCreate;
+  if (syscall === 'flock' || syscall === 'LockFileEx') return exitCode.dataError;
+  if (code === '') return exitCode.software;
+  if (code === 'EIO') return exitCode.ioError;
+  return exitCode.noInput;
+}

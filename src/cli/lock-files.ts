@@ -1,0 +1,47 @@
+import type { Dirent } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** How the names of lock files end. */
+export const suffix = '.flock';
+
+/** What was met: a lock file, or a folder that could not be searched. */
+export type Found = { lockPath: string } | { lockPath: string; error: Error };
+
+/** The lock files in a folder and its subfolders, in the order of their names; links are not followed. */
+export async function* lockFilesIn(folder: string): AsyncGenerator<Found> {
+  let entries: Dirent[];
+  try {
+    entries = await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    // Deleted since it was listed.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+      yield { lockPath: folder, error: error as Error };
+    }
+    return;
+  }
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) yield* lockFilesIn(path);
+    else if (entry.isFile() && entry.name.endsWith(suffix)) yield { lockPath: path };
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** The lock files that a path stands for: all in a folder, those of a resource, or the file itself. */
+export async function* lockFilesAt(path: string): AsyncGenerator<Found> {
+  const entry = await stat(path).catch(() => null);
+  if (entry?.isDirectory()) {
+    yield* lockFilesIn(path);
+    return;
+  }
+  const beside = path + suffix;
+  const isLockFile = path.endsWith(suffix) || (entry !== null && !(await exists(beside)));
+  yield { lockPath: isLockFile ? path : beside };
+}

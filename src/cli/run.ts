@@ -1,0 +1,171 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { LockTimeoutError } from '../errors.js';
+import type { FileLock } from '../file-lock.js';
+import { isForeign, recordBytes } from '../holder-record.js';
+import { inspectLockFile } from '../inspect.js';
+import { lock } from '../lock.js';
+import { describeHolders } from '../lock-holder.js';
+import type { LockMode, LockOptions } from '../options.js';
+import { type CommandLine, runToEnd } from './child.js';
+import { type Command, complain, parseLeading, toMilliseconds, UsageError } from './command.js';
+import { exitCode } from './exit-codes.js';
+import { lockInheritable } from './inheritable-lock.js';
+
+const flags = {
+  shared: { type: 'boolean', short: 's', help: 'share the lock with other shared holders' },
+  exclusive: { type: 'boolean', short: 'x', help: 'hold the lock alone (default)' },
+  nonblock: { type: 'boolean', short: 'n', help: 'fail at once when the lock is held' },
+  wait: { type: 'string', short: 'w', value: 'SECONDS', help: 'fail when it is still held then' },
+  'conflict-exit-code': {
+    type: 'string',
+    short: 'E',
+    value: 'NUMBER',
+    help: 'exit code of such a failure (default 1)',
+  },
+  lease: {
+    type: 'string',
+    short: 'l',
+    value: 'SECONDS',
+    help: 'give the lock up, and end COMMAND, when this process hangs for so long',
+  },
+  label: { type: 'string', value: 'TEXT', help: 'what the lock is for, shown to who waits' },
+  inherit: {
+    type: 'boolean',
+    help: 'COMMAND and its background children hold the lock too, until the last one ends',
+  },
+  quiet: { type: 'boolean', short: 'q', help: 'do not say who holds the lock on a failure' },
+} as const;
+
+interface Plan {
+  file: string;
+  command: CommandLine;
+  options: LockOptions & { mode: LockMode; timeout: number };
+  inherit: boolean;
+  conflictCode: number;
+  quiet: boolean;
+}
+
+function toCommand(words: string[]): CommandLine {
+  const [first, second, ...more] = words;
+  if ((first === '-c' || first === '--command') && second !== undefined && more.length === 0) {
+    return { line: second };
+  }
+  const [program, ...args] = first === '--' ? words.slice(1) : words;
+  if (program === undefined || first === '-c' || first === '--command') {
+    throw new UsageError('a COMMAND is missing: holdfast run FILE -- COMMAND [ARGUMENT...]');
+  }
+  return { program, args };
+}
+
+function toExitCode(text: string): number {
+  if (!/^\d{1,3}$/.test(text) || Number(text) > 255) {
+    throw new UsageError(`--conflict-exit-code must be from 0 to 255, not '${text}'`);
+  }
+  return Number(text);
+}
+
+function plan(args: string[]): Plan {
+  const { values, rest } = parseLeading(flags, args);
+  const { shared, exclusive, nonblock, wait, lease, label, inherit = false } = values;
+  const [file, ...words] = rest;
+  if (file === undefined || file === '--') throw new UsageError('a FILE is missing');
+  if (shared && exclusive) throw new UsageError('--shared and --exclusive exclude each other');
+  if (inherit && process.platform === 'win32')
+    throw new UsageError('--inherit: Windows locks cannot be inherited');
+  if (inherit && (lease !== undefined || label !== undefined))
+    throw new UsageError('--inherit excludes --lease and --label');
+  const waiting = wait === undefined ? Number.POSITIVE_INFINITY : toMilliseconds('wait', wait);
+  const leaseMs = lease === undefined ? undefined : toMilliseconds('lease', lease);
+  if (leaseMs === 0) throw new UsageError('--lease must be above 0');
+  return {
+    file,
+    command: toCommand(words),
+    options: {
+      lockPath: file,
+      mode: shared ? 'shared' : 'exclusive',
+      timeout: nonblock ? 0 : waiting,
+      ...(leaseMs === undefined ? {} : { lease: leaseMs }),
+      ...(label === undefined ? {} : { label }),
+    },
+    inherit,
+    conflictCode: toExitCode(values['conflict-exit-code'] ?? '1'),
+    quiet: values.quiet ?? false,
+  };
+}
+
+/** Whether a file has content that no record may replace; what cannot be read is left to the lock. */
+function hasOtherContent(path: string): boolean {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    const buffer = Buffer.alloc(recordBytes);
+    return isForeign(buffer.toString('latin1', 0, readSync(fd, buffer, 0, recordBytes, 0)));
+  } catch {
+    return false;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+async function runInheriting({ file, options, command }: Plan): Promise<number> {
+  const fd = await lockInheritable(file, options.mode, options.timeout);
+  try {
+    return await runToEnd(command, fd);
+  } finally {
+    // Not unlocked: a child that still has it open holds it.
+    closeSync(fd);
+  }
+}
+
+async function runGuarded({ file, options, command }: Plan): Promise<number> {
+  const held = await lock(file, { ...options, record: !hasOtherContent(file) });
+  const renewal = options.lease === undefined ? undefined : renewing(held, options.lease);
+  try {
+    const code = await runToEnd(command, undefined, held.signal);
+    if (!held.signal.aborted) return code;
+    complain(held.signal.reason);
+    return exitCode.temporaryFailure;
+  } finally {
+    clearInterval(renewal);
+    held.release();
+  }
+}
+
+function renewing(held: FileLock, lease: number): NodeJS.Timeout {
+  return setInterval(() => {
+    if (held.held) held.renew();
+  }, lease / 3);
+}
+
+/** Why the lock was not granted: who holds it now. */
+async function conflict({ file, options: { timeout } }: Plan): Promise<string> {
+  const after = timeout === 0 ? '' : ` after ${timeout / 1000} s`;
+  const { state, holders } = await inspectLockFile({ resource: file, lockPath: resolve(file) });
+  const by =
+    state === 'free' || state === 'missing' ? 'free again by now' : describeHolders(holders);
+  return `${file} was not locked${after}: ${by}`;
+}
+
+/** `holdfast run`. */
+export const run: Command = {
+  synopsis: ['[OPTION...] FILE -- COMMAND [ARGUMENT...]', "[OPTION...] FILE -c 'SHELL COMMAND'"],
+  about:
+    'Locks FILE, creating it where it is missing, runs COMMAND, and unlocks when COMMAND has ended.\n' +
+    'It excludes flock(1) and every other program that locks FILE with flock(2).',
+  flags,
+  notes:
+    'Exit codes: those of COMMAND, 128 + n when signal n ended it; --conflict-exit-code when the lock\n' +
+    'was not granted; 64 wrong usage, 65 FILE cannot be locked, 66 FILE cannot be opened, 69 COMMAND\n' +
+    'cannot be executed, 71 out of system resources, 73 FILE cannot be created, 75 the lease was lost.',
+  async run(args) {
+    const planned = plan(args);
+    try {
+      return await (planned.inherit ? runInheriting(planned) : runGuarded(planned));
+    } catch (error) {
+      if (!(error instanceof LockTimeoutError)) throw error;
+      if (!planned.quiet) complain(await conflict(planned));
+      return planned.conflictCode;
+    }
+  },
+};

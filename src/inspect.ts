@@ -1,0 +1,187 @@
+import type { BigIntStats } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import type { LockErrorDetails } from './errors.js';
+import { lookAsWriterFlags, lookFlags } from './find-holders.js';
+import { type HolderRecord, parseHolderRecord, recordBytes } from './holder-record.js';
+import { attribute, exists, type LockHolder } from './lock-holder.js';
+import { addon, status } from './native.js';
+import { toRequest } from './options.js';
+import { freshKernelLocks, heirOf } from './proc-locks.js';
+import { isRemotePath } from './remote-path.js';
+import { errorFrom, lockCall, systemError } from './system-error.js';
+import { WaitQueue } from './wait-queue.js';
+
+/** What `inspect` can be told. */
+export interface InspectOptions {
+  /** The exact lock file, instead of `<resource>.flock`. */
+  lockPath?: string;
+}
+
+/** How a lock was at one moment; by the time it is read it may be otherwise. */
+export interface LockStatus {
+  /** The lock file. */
+  lockPath: string;
+  /** `missing` when there is no lock file; as good as free. */
+  state: 'free' | 'exclusive' | 'shared' | 'missing';
+  /** The first of `holders`, or null. */
+  holder: LockHolder | null;
+  /** All who are known to hold the lock; empty where nothing tells (shared holders are known on Linux only). */
+  holders: LockHolder[];
+  /** For how long the lock has been held, in ms; null where no record says it. */
+  ageMs: number | null;
+  /** Linux only: how many wait. Each waiting thread of another process counts as one. */
+  waiters?: number;
+  /** Whether the last exclusive holder crashed, was killed or lost its lease: it never marked its release. */
+  crashed: boolean;
+  /** The record of that holder, where `crashed`. */
+  previousHolder: HolderRecord | null;
+}
+
+/**
+ * Tells how a lock is held and by whom, without waiting, without creating or writing anything.
+ *
+ * The kernel is asked first; where it does not tell, the lock is tried for about a microsecond, in
+ * which a `tryLock` elsewhere may find it held. The holder record only adds to what that shows.
+ *
+ * @param resource the guarded path.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws {LockError} (`ERR_LOCK_NOT_REGULAR`) when the lock file is not a regular file.
+ * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
+ *
+ * @example Say who is at it
+ * ```ts
+ * import { inspect } from 'holdfast';
+ *
+ * const { state, holder } = await inspect('sessions/a.jsonl');
+ * if (state === 'exclusive') console.log(`pid ${holder?.pid}: ${holder?.label}`);
+ * ```
+ */
+export async function inspect(
+  resource: string | URL,
+  options?: InspectOptions,
+): Promise<LockStatus> {
+  const { resource: path, lockPath } = toRequest(resource, options);
+  return inspectLockFile({ resource: path, lockPath });
+}
+
+// Holders may change between two looks at them; who is looked for in vain this often changes all the time.
+const mostLooks = 5;
+
+/** As `inspect`, for a lock file. */
+export async function inspectLockFile(details: LockErrorDetails): Promise<LockStatus> {
+  const { lockPath } = details;
+  const file = await openToLook(details);
+  if (file === null)
+    return statusOf(lockPath, { state: 'missing', holders: [], previousHolder: null });
+  try {
+    let before: HolderRecord | null = null;
+    for (let looks = 1; ; looks += 1) {
+      const sight = await look(file, details);
+      const { previousHolder } = sight;
+      // Read after the kernel was asked, the record may be that of a holder who came in between.
+      // Seen again, it stood there all the time, and its writer did not hold the lock.
+      if (previousHolder === null || isSame(previousHolder, before)) {
+        return statusOf(lockPath, sight);
+      }
+      if (looks === mostLooks) return statusOf(lockPath, { ...sight, previousHolder: null });
+      before = previousHolder;
+    }
+  } finally {
+    await file.handle?.close();
+  }
+}
+
+interface Opened {
+  /** Null when this process may not read the file. */
+  readonly handle: FileHandle | null;
+  readonly stats: BigIntStats;
+  readonly refusal: unknown;
+}
+
+async function openToLook(details: LockErrorDetails): Promise<Opened | null> {
+  const { lockPath } = details;
+  let refusal: unknown = null;
+  let handle: FileHandle | null = null;
+  try {
+    handle = await openReadable(lockPath);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    if (code === 'ELOOP') throw errorFrom(status.notRegular, details);
+    if (code !== 'EACCES') throw error;
+    refusal = error;
+  }
+  try {
+    const stats = await (handle?.stat({ bigint: true }) ?? stat(lockPath, { bigint: true }));
+    if (!stats.isFile()) throw errorFrom(status.notRegular, details);
+    return { handle, stats, refusal };
+  } catch (error) {
+    await handle?.close();
+    throw error;
+  }
+}
+
+async function openReadable(lockPath: string): Promise<FileHandle> {
+  if (!isRemotePath(lockPath)) return open(lockPath, lookFlags);
+  try {
+    // NFS keeps exclusive locks only for descriptors that could write.
+    return await open(lockPath, lookAsWriterFlags);
+  } catch {
+    return open(lockPath, lookFlags);
+  }
+}
+
+interface Sight {
+  state: LockStatus['state'];
+  holders: LockHolder[];
+  waiters?: number;
+  previousHolder: HolderRecord | null;
+}
+
+async function look(file: Opened, { lockPath }: LockErrorDetails): Promise<Sight> {
+  const { handle, stats } = file;
+  const locks = await freshKernelLocks();
+  const kernel = locks?.about(handle?.fd ?? null, stats) ?? null;
+  const state = kernel?.holders[0]?.mode ?? (await probe(file, lockPath));
+  const record = handle === null ? null : await readRecord(handle);
+  const attribution = attribute(state, record, kernel, (lock, view) =>
+    exists(lock.pid) ? lock.pid : (heirOf(lock, view) ?? lock.pid),
+  );
+  const sight = { state, ...attribution };
+  if (kernel === null) return sight;
+  return { ...sight, waiters: kernel.waiters + WaitQueue.unseenAt(lockPath) };
+}
+
+const probed = ['free', 'exclusive', 'shared'] as const;
+
+async function probe({ handle, refusal }: Opened, lockPath: string) {
+  if (handle === null) throw refusal;
+  const answer = await addon.probe(handle.fd);
+  const state = probed[answer];
+  if (state === undefined) throw systemError(answer, lockCall, lockPath);
+  return state;
+}
+
+async function readRecord(handle: FileHandle): Promise<HolderRecord | null> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(recordBytes), 0, recordBytes, 0);
+  return parseHolderRecord(buffer.toString('utf8', 0, bytesRead));
+}
+
+function isSame(one: HolderRecord, other: HolderRecord | null): boolean {
+  return other !== null && one.token === other.token && one.since === other.since;
+}
+
+function statusOf(lockPath: string, sight: Sight): LockStatus {
+  const { state, holders, waiters, previousHolder } = sight;
+  const [holder = null] = holders;
+  return {
+    lockPath,
+    state,
+    holder,
+    holders,
+    ageMs: holder === null || holder.since === null ? null : Math.max(0, Date.now() - holder.since),
+    ...(waiters === undefined ? {} : { waiters }),
+    crashed: previousHolder !== null,
+    previousHolder,
+  };
+}

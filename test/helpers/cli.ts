@@ -1,0 +1,70 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { test } from 'vitest';
+import { type Program, start } from './program.js';
+
+/** The file that the command `holdfast` is. */
+export const cliPath = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+/** Starts `holdfast` with these arguments. */
+export function holdfast(...args: string[]): Program {
+  return start(process.execPath, [cliPath, ...args]);
+}
+
+const tmuxRuns = spawnSync('tmux', ['-V']).status === 0;
+if (!tmuxRuns) console.log('skipping what needs a terminal: there is no tmux here');
+
+/** `test` where tmux can give a program a terminal. */
+export const needsTerminal = test.skipIf(!tmuxRuns);
+
+/** A real terminal with a program in it. */
+export class Terminal {
+  readonly #session = `holdfast-${process.pid}-${Math.random().toString(36).slice(2)}`;
+
+  constructor(folder: string, columns = 120, rows = 12) {
+    const size = ['-x', String(columns), '-y', String(rows)];
+    this.#tmux('new-session', '-d', '-s', this.#session, ...size, '-c', folder, 'sh');
+  }
+
+  #tmux(...args: string[]): string {
+    const { status, stdout, stderr } = spawnSync('tmux', args, { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`tmux ${args[0]}: ${stderr}`);
+    return stdout;
+  }
+
+  /** Types a command line. */
+  type(line: string): void {
+    this.#tmux('send-keys', '-t', this.#session, '-l', line);
+    this.press('Enter');
+  }
+
+  /** Presses a key, by tmux's name for it. */
+  press(key: string): void {
+    this.#tmux('send-keys', '-t', this.#session, key);
+  }
+
+  resize(columns: number, rows: number): void {
+    const size = ['-x', String(columns), '-y', String(rows)];
+    this.#tmux('resize-window', '-t', this.#session, ...size);
+  }
+
+  /** What is on the screen. */
+  get screen(): string {
+    return this.#tmux('capture-pane', '-p', '-t', this.#session);
+  }
+
+  /** As `screen`, with the escape codes for colours. */
+  get colouredScreen(): string {
+    return this.#tmux('capture-pane', '-p', '-e', '-t', this.#session);
+  }
+
+  /** Whether a full-screen program has a screen of its own. */
+  get alternate(): boolean {
+    const format = '#{alternate_on}';
+    return this.#tmux('display-message', '-p', '-t', this.#session, format).trim() === '1';
+  }
+
+  close(): void {
+    spawnSync('tmux', ['kill-session', '-t', this.#session]);
+  }
+}

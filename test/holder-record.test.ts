@@ -1,0 +1,138 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { inspect, tryLock } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { temporaryResource } from './helpers/folder.js';
+import { craftRecord } from './helpers/record.js';
+
+const members = {
+  pid: 4242,
+  start: 1,
+  host: 'gw-1',
+  boot: null,
+  pidns: null,
+  token: '7',
+  since: 1_700_000_000_000,
+  lease: null,
+  label: null,
+};
+
+function recordOf(resource: string): string {
+  return readFileSync(`${resource}.flock`, 'utf8');
+}
+
+test('the record is one padded line of JSON with a checksum', () => {
+  const resource = temporaryResource();
+  using _ = tryLock(resource, { label: 'naïve "quotes"', lease: 60_000 });
+  const content = recordOf(resource);
+  expect(Buffer.byteLength(content)).toBe(512);
+  expect(content.endsWith(' \n')).toBe(true);
+  const record = JSON.parse(content);
+  expect(record).toMatchObject({
+    holdfast: 1,
+    state: 'held',
+    pid: process.pid,
+    token: '1',
+    lease: 60_000,
+    label: 'naïve "quotes"',
+  });
+  expect(Math.abs(record.since - Date.now())).toBeLessThan(60_000);
+  const covered = /"crc":"[0-9a-f]{8}",(.*)\} *\n$/s.exec(content)?.[1] as string;
+  expect(record.crc).toBe(crc32(covered).toString(16).padStart(8, '0'));
+});
+
+test('a release changes nothing in the record but the state', () => {
+  const resource = temporaryResource();
+  const held = tryLock(resource);
+  const before = recordOf(resource);
+  held?.release();
+  expect(recordOf(resource)).toBe(before.replace('"held"', '"free"'));
+});
+
+test('the token grows with each exclusive holder, and sharers carry the current one', () => {
+  const resource = temporaryResource();
+  for (const token of [1n, 2n, 3n]) {
+    using held = tryLock(resource);
+    expect(held?.token).toBe(token);
+  }
+  using shared = tryLock(resource, { mode: 'shared' });
+  expect(shared?.token).toBe(3n);
+});
+
+test('the token starts above minToken', () => {
+  const resource = temporaryResource();
+  const first = tryLock(resource, { minToken: 41n });
+  expect(first?.token).toBe(42n);
+  first?.release();
+  using second = tryLock(resource, { minToken: 5n });
+  expect(second?.token).toBe(43n);
+});
+
+test('a token larger than what a number can hold is kept exactly', () => {
+  const resource = temporaryResource();
+  writeFileSync(`${resource}.flock`, craftRecord({ ...members, token: '9007199254740993' }));
+  using held = tryLock(resource);
+  expect(held?.token).toBe(9007199254740994n);
+  expect(held?.previousHolder?.token).toBe(9007199254740993n);
+});
+
+test('with record: false nothing is written, and there is no token', () => {
+  const resource = temporaryResource();
+  using held = tryLock(resource, { record: false });
+  expect(recordOf(resource)).toBe('');
+  expect(held).toMatchObject({ token: undefined, previousHolder: undefined });
+});
+
+describe.each([
+  ['text', 'my precious data\n'],
+  ['a JSON document', '{"holdfas":1}'],
+  ['binary data', '\0\0\0\u0001'],
+  ['a lone brace', '{'],
+  ['much data', 'x'.repeat(1_000_000)],
+])('a file with %s', (_, content) => {
+  test('is refused and left as it is', async () => {
+    const lockPath = temporaryResource();
+    writeFileSync(lockPath, content);
+    expect(() => tryLock('x', { lockPath })).toThrow(
+      expect.objectContaining({ code: 'ERR_LOCK_FOREIGN_FILE', lockPath }),
+    );
+    expect(() => tryLock('x', { lockPath })).toThrow(lockPath);
+    expect(readFileSync(lockPath, 'utf8')).toBe(content);
+    expect(await inspect('x', { lockPath })).toMatchObject({ state: 'free', crashed: false });
+  });
+
+  test('is locked with record: false and left as it is', async () => {
+    const lockPath = temporaryResource();
+    writeFileSync(lockPath, content);
+    using held = tryLock('x', { lockPath, record: false });
+    expect(held?.held).toBe(true);
+    expect((await inspect('x', { lockPath })).state).toBe('exclusive');
+    expect(readFileSync(lockPath, 'utf8')).toBe(content);
+  });
+});
+
+test('a file full of zeros, as a power loss leaves it, is as good as empty', () => {
+  const resource = temporaryResource();
+  writeFileSync(`${resource}.flock`, Buffer.alloc(512));
+  using held = tryLock(resource);
+  expect(held).toMatchObject({ token: 1n, previousHolder: null });
+});
+
+test('a record that is torn is replaced, and counts as that of a crash', async () => {
+  const resource = temporaryResource();
+  const whole = craftRecord(members);
+  writeFileSync(`${resource}.flock`, whole.slice(0, 100));
+  expect(await inspect(resource)).toMatchObject({ state: 'free', holder: null });
+  using held = tryLock(resource);
+  expect(held?.previousHolder).toBeNull();
+  expect(JSON.parse(recordOf(resource))).toMatchObject({ pid: process.pid, state: 'held' });
+});
+
+test('a record of a later version is not read, and its token still counts', async () => {
+  const resource = temporaryResource();
+  const later = craftRecord(members, 'free').replace('{"holdfast":1', '{"holdfast":2');
+  writeFileSync(`${resource}.flock`, later);
+  expect(await inspect(resource)).toMatchObject({ state: 'free', previousHolder: null });
+  using held = tryLock(resource);
+  expect(held?.token).toBe(8n);
+});
