@@ -18,6 +18,7 @@
         'native/lease_watchdog.cc',
         'native/lock_handle.cc',
         'native/lock_waiter.cc',
+        'native/parked_thread.cc',
       ],
       # Only the two registration symbols are for others; hidden ones also load faster.
       'cflags_cc': [

@@ -124,6 +124,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
                            InstanceMethod<&HandleObject::CloseKept>("closeKept"),
                            InstanceMethod<&HandleObject::Limit>("limit"),
                            InstanceMethod<&HandleObject::Held>("held"),
+                           InstanceMethod<&HandleObject::IsAwaited>("isAwaited"),
                            InstanceMethod<&HandleObject::AgeMs>("ageMs"),
                            InstanceMethod<&HandleObject::Identity>("identity"),
                            InstanceMethod<&HandleObject::Holders>("holders"),
@@ -226,6 +227,9 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   Napi::Value Limit(const Napi::CallbackInfo& info) {
     const int64_t milliseconds = info[0].As<Napi::Number>().Int64Value();
     return Number(info, handle_.Limit(milliseconds, NotifyWith(ToTicket(info[1]))));
+  }
+  Napi::Value IsAwaited(const Napi::CallbackInfo& info) {
+    return Boolean(info, handle_.IsAwaited());
   }
   Napi::Value Held(const Napi::CallbackInfo& info) { return Boolean(info, handle_.held()); }
   Napi::Value AgeMs(const Napi::CallbackInfo& info) {

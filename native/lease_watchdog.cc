@@ -1,5 +1,6 @@
 #include "lease_watchdog.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "os_thread.h"
@@ -65,7 +66,9 @@ void LeaseWatchdog::Loop() {
     const auto [when, holding] = *queue_.begin();
     const int64_t now = MonotonicNow();
     if (when > now) {
-      changed_.wait_for(guard, std::chrono::nanoseconds(when - now));
+      // Not told when a lock is released early, which would cost each release a wake-up.
+      changed_.wait_for(
+          guard, std::min<std::chrono::nanoseconds>(kLinger, std::chrono::nanoseconds(when - now)));
       continue;
     }
     Unqueue(holding);

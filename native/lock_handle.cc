@@ -64,10 +64,8 @@ int LockHandle::TryKept(int64_t now) {
   open_ = std::exchange(kept_, kNoDescriptor);
   const int result = Attempt(now);
   if (result < 0) return GiveBack(result);
-  FileStatus at_path;
-  const bool same = GetStatusAt(request_.path, &at_path) == 0 && at_path.SameFile(file_);
-  if (!same) return GiveBack(kReplaced);
-  file_ = at_path;
+  const int same = CompareWithPath();
+  if (same != 0) return GiveBack(same);
   return result == kContended ? kContended : Granted();
 }
 
@@ -76,7 +74,7 @@ int LockHandle::Attempt(int64_t now) {
   if (request_.in_turn || (yields && Awaited(open_) != 0)) return kContended;
   const int result = TryLock(open_, request_.mode);
   if (result < 0) return Failure(Operation::kLock, result);
-  if (yields && result == 0) turns_->Start(request_.path, now);
+  if (yields && result == 0) turns_->Extend(request_.path, now);
   held_since_ = now;
   return result;
 }
@@ -101,6 +99,7 @@ int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
     if (opened != 0) return Failure(Operation::kOpen, opened);
     return once ? TryLock(*open, mode) : Lock(*open, mode);
   };
+  file_ = {};
   return Begin(open_and_wait, std::move(ended));
 }
 
@@ -124,10 +123,15 @@ int LockHandle::FinishWait() {
 
 // The wait may have been long: somebody may have deleted the file and made a new one.
 int LockHandle::CompareWithPath() {
-  const int status = GetStatus(open_, &file_);
-  if (status != 0) return status < 0 ? Failure(Operation::kStatus, status) : status;
+  if (!file_.linked) {
+    // Opened by the waiting thread, so nothing is known of it yet.
+    const int status = GetStatus(open_, &file_);
+    if (status != 0) return status < 0 ? Failure(Operation::kStatus, status) : status;
+  }
   FileStatus at_path;
-  return GetStatusAt(request_.path, &at_path) == 0 && at_path.SameFile(file_) ? 0 : kReplaced;
+  const bool same = GetStatusAt(request_.path, &at_path) == 0 && at_path.SameFile(file_);
+  if (same) file_ = at_path;
+  return same ? 0 : kReplaced;
 }
 
 int LockHandle::TakeOver(LockHandle* from) {
@@ -203,6 +207,8 @@ int LockHandle::Release() {
   kept_ = held;
   return kKept;
 }
+
+bool LockHandle::IsAwaited() const { return held() && Awaited(holding_.descriptor()) != 0; }
 
 void LockHandle::CloseKept() {
   if (kept_ != kNoDescriptor) Close(std::exchange(kept_, kNoDescriptor));

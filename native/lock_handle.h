@@ -84,6 +84,8 @@ class LockHandle final {
 
   int Limit(int64_t milliseconds, const Holding::Expired& expired);
 
+  // Whether another process is known to wait for the lock that is held here.
+  bool IsAwaited() const;
   bool held() const { return holding_.held(); }
   uint64_t token() const { return token_; }
   int64_t held_since() const { return held_since_; }

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <utility>
 
-#include "os_thread.h"
+#include "parked_thread.h"
 
 namespace holdfast {
 
@@ -11,21 +11,13 @@ int LockWaiter::Start(Descriptor descriptor, Body body, Ended ended,
                       std::shared_ptr<LockWaiter>* out) {
   const std::shared_ptr<LockWaiter> waiter(
       new LockWaiter(descriptor, std::move(body), std::move(ended)));
-  // The thread's own reference: it outlives whoever gave the wait up.
-  auto reference = std::make_unique<std::shared_ptr<LockWaiter>>(waiter);
-  const int result = StartThread(Run, reference.get());
-  if (result != 0) return result;
-  reference.release();
-  *out = waiter;
-  return 0;
-}
-
-void LockWaiter::Run(void* opaque) {
-  const std::unique_ptr<std::shared_ptr<LockWaiter>> self(
-      static_cast<std::shared_ptr<LockWaiter>*>(opaque));
-  LockWaiter& waiter = **self;
-  waiter.End(waiter.body_(&waiter.descriptor_));
-  waiter.ended_();
+  // The thread has a reference of its own: it outlives whoever gave the wait up.
+  const int result = RunInThread([waiter] {
+    waiter->End(waiter->body_(&waiter->descriptor_));
+    waiter->ended_();
+  });
+  if (result == 0) *out = waiter;
+  return result;
 }
 
 void LockWaiter::End(int result) {

@@ -46,7 +46,6 @@ class LockWaiter final {
 
   LockWaiter(Descriptor descriptor, Body body, Ended ended)
       : descriptor_(descriptor), body_(std::move(body)), ended_(std::move(ended)) {}
-  static void Run(void* opaque);
   void End(int result);
 
   std::mutex mutex_;

@@ -19,26 +19,33 @@ class Turns final {
   bool Over(const std::string& path, int64_t now) {
     const size_t hash = std::hash<std::string>()(path);
     Turn& turn = turns_[hash % kRemembered];
-    if (turn.path_hash == hash) return now - turn.started > kTurnNanoseconds;
-    turn = {hash, now};
+    if (turn.path_hash == hash) return now > turn.end;
+    turn = {hash, now + kTurnNanoseconds};
     return false;
   }
 
-  // A turn starts when the lock was waited for, or nobody else wanted it.
-  void Start(const std::string& path, int64_t now) {
-    const size_t hash = std::hash<std::string>()(path);
-    turns_[hash % kRemembered] = {hash, now};
-  }
+  // The lock was waited for.
+  void Start(const std::string& path, int64_t now) { EndAt(path, now + kTurnNanoseconds); }
+
+  // Nobody seemed to wait. Between two waiters that looks just so, hence the next look is soon.
+  void Extend(const std::string& path, int64_t now) { EndAt(path, now + kGlanceNanoseconds); }
 
  private:
   // Long against the 50 us that a change of holder takes, short against what a person notices.
   static constexpr int64_t kTurnNanoseconds = 2'000'000;
+  // A look costs half a microsecond, so this is half a per cent.
+  static constexpr int64_t kGlanceNanoseconds = 100'000;
   static constexpr size_t kRemembered = 64;
 
   struct Turn {
     size_t path_hash = 0;
-    int64_t started = 0;
+    int64_t end = 0;
   };
+  void EndAt(const std::string& path, int64_t end) {
+    const size_t hash = std::hash<std::string>()(path);
+    turns_[hash % kRemembered] = {hash, end};
+  }
+
   std::array<Turn, kRemembered> turns_;
 };
 

@@ -38,15 +38,13 @@ export class FileLock implements Disposable, AsyncDisposable {
    */
   readonly previousHolder: HolderRecord | null | undefined;
 
-  /** @internal Called once each if the lock is lost; none may refer to this object. */
-  readonly onLost: Loss[] = [];
-
   #file: LockFile | null;
   #hold: Hold;
   #lease: number;
   #lost: LockLostError | null = null;
   #announced: LockLostError | null = null;
   #controller: AbortController | undefined;
+  #onLost: Loss[] | undefined;
   #onRelease: (() => void) | undefined;
 
   /** @internal Takes over a lock that was just granted, or nests in the one that `outer` holds. */
@@ -161,6 +159,12 @@ export class FileLock implements Disposable, AsyncDisposable {
     this.release();
   }
 
+  /** @internal Called once each if the lock is lost; none may refer to this object. */
+  get onLost(): Loss[] {
+    this.#onLost ??= [];
+    return this.#onLost;
+  }
+
   /** @internal Called once when this object is done with the lock. */
   set onRelease(listener: () => void) {
     this.#onRelease = listener;
@@ -213,7 +217,7 @@ export class FileLock implements Disposable, AsyncDisposable {
   #lose(error: LockLostError): void {
     this.#file = null;
     this.#lost = error;
-    for (const listener of this.onLost) listener(error);
+    for (const listener of this.#onLost ?? []) listener(error);
     this.#onRelease?.();
   }
 

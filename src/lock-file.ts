@@ -49,6 +49,7 @@ export interface Successor {
   vanished(number: number): void;
 }
 
+const nobody: Owner[] = [];
 const mostPooled = 64;
 const pool: LockFile[] = [];
 const all = new Map<number, WeakRef<LockFile>>();
@@ -100,7 +101,7 @@ export class LockFile {
   readonly #remains: Remains;
   #ticket = 0;
   /** The outermost holder first, then those that nest in it. */
-  owners: Owner[] = [];
+  owners = nobody;
 
   private constructor() {
     lastNumber += 1;
@@ -131,7 +132,7 @@ export class LockFile {
   recycle(): void {
     this.#remains.hold = null;
     this.#remains.successor = null;
-    this.owners = [];
+    this.owners = nobody;
     if (pool.length < mostPooled) pool.push(this);
   }
 
@@ -222,7 +223,7 @@ export class LockFile {
 
   begin(hold: Hold, owner: Owner): void {
     this.#remains.hold = hold;
-    this.owners.push(owner);
+    this.owners = [owner];
   }
 
   /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */
@@ -232,6 +233,11 @@ export class LockFile {
 
   get held(): boolean {
     return this.#native.held();
+  }
+
+  /** Whether another process is known to wait for the lock that is held here. */
+  get isAwaited(): boolean {
+    return this.#native.isAwaited();
   }
 
   get ageMs(): number {
@@ -263,5 +269,11 @@ export class LockFile {
   discard(): void {
     unlisten(this.#ticket);
     this.#native.discard();
+  }
+
+  /** Closes what is not held, for the next use of this object. */
+  letGo(): void {
+    this.discard();
+    this.recycle();
   }
 }

@@ -40,8 +40,7 @@ export function tryLock(resource: string | URL, options?: TryLockOptions): FileL
   const file = LockFile.take();
   const result = file.tryAcquire(request);
   if (result === status.done) return new FileLock(file, request);
-  file.discard();
-  file.recycle();
+  file.letGo();
   if (result === status.contended) return null;
   throw errorFrom(result, request);
 }

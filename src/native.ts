@@ -47,6 +47,7 @@ export interface NativeLockHandle {
   closeKept(): void;
   limit(milliseconds: number, ticket: number): number;
   held(): boolean;
+  isAwaited(): boolean;
   ageMs(): number;
   identity(): string;
   holders(): number[];

@@ -1,7 +1,9 @@
+import { AbandonedWaits } from './abandoned-waits.js';
 import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
 import { errorFrom } from './system-error.js';
+import { Turn } from './turn.js';
 
 /** Somebody of this thread who waits for a lock. */
 export interface Waiter {
@@ -13,10 +15,6 @@ export interface Waiter {
   grant(file: LockFile): void;
   fail(error: Error): void;
 }
-
-// A thread with a long queue of its own lets other processes have their turn after this.
-const mostHandOvers = 64;
-const longestTurnMs = 10;
 
 const byIdentity = new Map<string, WaitQueue>();
 const byPath = new Map<string, WaitQueue>();
@@ -31,10 +29,9 @@ export class WaitQueue implements Successor {
   readonly #waiters = new Set<Waiter>();
   readonly #holders = new Map<number, Hold>();
   readonly #paths = new Set<string>();
-  readonly #abandoned = new Map<LockMode, LockFile>();
+  readonly #abandoned = new AbandonedWaits();
+  readonly #turn = new Turn();
   #wait: { file: LockFile; mode: LockMode } | null = null;
-  #turnStarted = 0;
-  #handOvers = 0;
 
   private constructor(identity: string) {
     this.#identity = identity;
@@ -63,7 +60,7 @@ export class WaitQueue implements Successor {
   /** Those of this thread who wait, less its waits in the kernel, wanted or not. */
   static unseenAt(path: string): number {
     const q = byPath.get(path);
-    return q === undefined ? 0 : q.#waiters.size - q.#abandoned.size - (q.#wait === null ? 0 : 1);
+    return q === undefined ? 0 : q.#waiters.size - q.#abandoned.count - (q.#wait === null ? 0 : 1);
   }
 
   static *all(): Generator<WaitQueue> {
@@ -86,7 +83,7 @@ export class WaitQueue implements Successor {
     this.#paths.add(waiter.request.lockPath);
     byPath.set(waiter.request.lockPath, this);
     if (first) this.#serve(opened);
-    else letGo(opened);
+    else opened?.letGo();
   }
 
   /** Takes a waiter out who does not want the lock any more. */
@@ -101,8 +98,8 @@ export class WaitQueue implements Successor {
    * when the time is over. Asynchronous waiters may go on with the wait that is left behind then.
    */
   waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
-    const adopted = this.#adopt(request.mode);
-    if (adopted !== undefined) letGo(opened);
+    const adopted = this.#abandoned.adopt(request.mode);
+    if (adopted !== undefined) opened?.letGo();
     const file = adopted ?? opened;
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
     if (result !== status.done) {
@@ -110,33 +107,16 @@ export class WaitQueue implements Successor {
     } else if (file.waitFor(milliseconds) === status.done) {
       result = file.finishWait(request);
     } else {
-      this.#abandon(file, request.mode);
+      this.#abandoned.add(file, request.mode);
       return { result: status.contended, file };
     }
     this.#dropIfIdle();
     return { result, file };
   }
 
-  #adopt(mode: LockMode): LockFile | undefined {
-    const file = this.#abandoned.get(mode);
-    if (file === undefined) return undefined;
-    this.#abandoned.delete(mode);
-    if (file.adopt()) return file;
-    letGo(file);
-    return undefined;
-  }
-
-  /** Leaves a wait behind that somebody may adopt later. */
-  #abandon(file: LockFile, mode: LockMode): void {
-    if (file.abandon()) this.#abandoned.set(mode, file);
-    // Granted in this very moment: nobody wants it, and what comes later must not be touched.
-    else letGo(file);
-    this.#dropIfIdle();
-  }
-
   /** Lets go of a file that was opened for a wait here that will not be. */
   decline(opened: LockFile | undefined): void {
-    letGo(opened);
+    opened?.letGo();
     this.#dropIfIdle();
   }
 
@@ -180,13 +160,13 @@ export class WaitQueue implements Successor {
     for (;;) {
       const head = this.#head();
       if (head === undefined || this.#wait !== null || this.#heldHereAgainst(head)) {
-        letGo(unused);
+        unused?.letGo();
         this.#dropIfIdle();
         return;
       }
-      const adopted = this.#adopt(head.request.mode);
+      const adopted = this.#abandoned.adopt(head.request.mode);
       if (adopted !== undefined) {
-        letGo(unused);
+        unused?.letGo();
         this.#wait = { file: adopted, mode: head.request.mode };
         return;
       }
@@ -237,7 +217,7 @@ export class WaitQueue implements Successor {
   #fail(waiter: Waiter, file: LockFile, result: number): true {
     this.#waiters.delete(waiter);
     waiter.fail(errorFrom(result, waiter.request));
-    letGo(file);
+    file.letGo();
     return true;
   }
 
@@ -252,7 +232,7 @@ export class WaitQueue implements Successor {
   #ended(file: LockFile): void {
     if (this.#wait?.file === file) {
       this.#wait = null;
-      this.#handOvers = 0;
+      this.#turn.end();
       const head = this.#head();
       if (head !== undefined) {
         const result = file.finishWait(head.request);
@@ -263,10 +243,7 @@ export class WaitQueue implements Successor {
       this.#serve();
       return;
     }
-    for (const [mode, abandoned] of this.#abandoned) {
-      if (abandoned === file) this.#abandoned.delete(mode);
-    }
-    letGo(file);
+    this.#abandoned.ended(file);
     this.#dropIfIdle();
   }
 
@@ -275,35 +252,29 @@ export class WaitQueue implements Successor {
     const wait = this.#wait;
     if (wait !== null && this.#head()?.request.mode !== wait.mode) {
       this.#wait = null;
-      this.#abandon(wait.file, wait.mode);
+      this.#abandoned.add(wait.file, wait.mode);
     }
     this.#serve();
   }
 
   #handOver(from: LockFile, head: Waiter, onEnd: () => void): void {
     const file = LockFile.take();
-    const result = this.#turnIsOver()
+    const result = this.#turn.isOver(from)
       ? this.#yield(from, file, head)
       : file.takeOver(from, head.request);
     onEnd();
     if (this.#settle(head, file, result)) this.#serve();
   }
 
-  #turnIsOver(): boolean {
-    if (this.#handOvers === 0) this.#turnStarted = performance.now();
-    this.#handOvers += 1;
-    return this.#handOvers > mostHandOvers || performance.now() - this.#turnStarted > longestTurnMs;
-  }
-
   /** Lets the lock go for whoever waits in other processes; the next one here waits behind them. */
   #yield(from: LockFile, file: LockFile, { request }: Waiter): number {
-    this.#handOvers = 0;
+    this.#turn.end();
     from.unlock();
     return request.remote ? status.contended : file.openInTurn(request);
   }
 
   #dropIfIdle(): void {
-    if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.size > 0) return;
+    if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.count > 0) return;
     byIdentity.delete(this.#identity);
     for (const path of this.#paths) {
       if (byPath.get(path) === this) byPath.delete(path);
@@ -314,9 +285,4 @@ export class WaitQueue implements Successor {
     }
     this.#holders.clear();
   }
-}
-
-function letGo(file: LockFile | undefined): void {
-  file?.discard();
-  file?.recycle();
 }

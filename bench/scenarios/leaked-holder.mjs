@@ -24,7 +24,6 @@ export default {
       case: 'live',
       column: 's',
       title: 'Leaked in a live process: until the next one has the lock',
-      log: true,
     },
   ],
 

@@ -1,0 +1,71 @@
+#include "parked_thread.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "os_thread.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::chrono::seconds kLongestPark{1};
+constexpr size_t kMostParked = 4;
+
+using Job = std::function<void()>;
+
+struct Parking {
+  std::mutex mutex;
+  std::condition_variable arrived;
+  // For parked threads only: never more of them than threads.
+  std::deque<Job> jobs;
+  size_t parked = 0;
+};
+
+Parking& GetParking() {
+  // Never destroyed: threads may outlive the statics when the process ends.
+  static Parking* const parking = new Parking();
+  return *parking;
+}
+
+// The next job, or none when it is time to end.
+Job Park() {
+  Parking& parking = GetParking();
+  std::unique_lock<std::mutex> guard(parking.mutex);
+  if (parking.parked >= kMostParked) return nullptr;
+  ++parking.parked;
+  parking.arrived.wait_for(guard, kLongestPark, [&] { return !parking.jobs.empty(); });
+  --parking.parked;
+  if (parking.jobs.empty()) return nullptr;
+  Job job = std::move(parking.jobs.front());
+  parking.jobs.pop_front();
+  return job;
+}
+
+void Run(void* opaque) {
+  const std::unique_ptr<Job> first(static_cast<Job*>(opaque));
+  for (Job job = std::move(*first); job != nullptr; job = Park()) job();
+}
+
+}  // namespace
+
+int RunInThread(Job job) {
+  Parking& parking = GetParking();
+  {
+    const std::lock_guard<std::mutex> guard(parking.mutex);
+    if (parking.parked > parking.jobs.size()) {
+      parking.jobs.push_back(std::move(job));
+      parking.arrived.notify_one();
+      return 0;
+    }
+  }
+  auto first = std::make_unique<Job>(std::move(job));
+  const int result = StartThread(Run, first.get());
+  if (result == 0) first.release();
+  return result;
+}
+
+}  // namespace holdfast
