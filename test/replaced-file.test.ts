@@ -1,5 +1,14 @@
-import { copyFileSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { lock, lockSync, tryLock } from 'holdfast';
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { flock, lock, lockSync, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
@@ -138,6 +147,26 @@ test('waiters for a replaced lock file do not hold up those for another file', a
   await letGo(second);
   (await waiting).release();
 });
+
+// In a tight loop the descriptor is kept from one lock to the next.
+test.each(['renamed', 'deleted'] as const)(
+  'a loop of locks notices that its lock file was %s in between',
+  (fate) => {
+    const resource = temporaryResource();
+    for (let round = 0; round < 200; round += 1) tryLock(resource)?.release();
+    if (fate === 'deleted') rmSync(`${resource}.flock`);
+    else renameSync(`${resource}.flock`, `${resource}.old`);
+    const fd = openSync(`${resource}.flock`, 'wx');
+    expect(flock(fd, 'exclusive')).toBe(true);
+    expect(tryLock(resource)).toBeNull();
+    closeSync(fd);
+    for (let round = 0; round < 200; round += 1) {
+      const held = tryLock(resource);
+      expect(held?.held).toBe(true);
+      held?.release();
+    }
+  },
+);
 
 test('a copy of a held lock file is not locked', async () => {
   const resource = temporaryResource();
