@@ -6,13 +6,15 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { flock, lock, lockSync, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { temporaryResource } from './helpers/folder.js';
+import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { overlapping, parseIntervals } from './helpers/intervals.js';
 import { needs } from './helpers/needs.js';
 
@@ -146,6 +148,24 @@ test('waiters for a replaced lock file do not hold up those for another file', a
   (await next).release();
   await letGo(second);
   (await waiting).release();
+});
+
+test('waiters under two names of a replaced lock file all get their turn', async () => {
+  const resource = temporaryResource();
+  const alias = join(temporaryFolder(), 'link');
+  symlinkSync(dirname(resource), alias, 'junction');
+  const actor = await holder(resource);
+  const first = lock(resource);
+  await untilBlocked(`${resource}.flock`, 1);
+  rmSync(`${resource}.flock`);
+  const held = await lock(join(alias, 'resource'));
+  const second = lock(join(alias, 'resource'));
+  await letGo(actor);
+  // The first one has found the new file, for which there is another queue.
+  await untilBlocked(`${resource}.flock`, 1);
+  held.release();
+  const done = await Promise.all([first, second].map(async (next) => (await next).release()));
+  expect(done).toHaveLength(2);
 });
 
 // In a tight loop the descriptor is kept from one lock to the next.
