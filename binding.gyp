@@ -30,7 +30,9 @@
       'cflags': [ '-ffunction-sections', '-fdata-sections' ],
       'conditions': [
         ['OS=="win"', {
-          'sources': [ 'native/file_lock_win.cc', 'native/os_thread_win.cc', 'native/turnstile_none.cc' ],
+          'sources': [ 'native/file_lock_win.cc', 'native/os_thread_win.cc', 'native/error_win.cc' ],
+          # RtlGetLastNtStatus, which tells a pending deletion from a refusal.
+          'libraries': [ 'ntdll.lib' ],
           # Unicode file names; no min/max macros over std::min.
           'defines': [ 'UNICODE', '_UNICODE', 'NOMINMAX', 'WIN32_LEAN_AND_MEAN', '_WIN32_WINNT=0x0A00' ],
           'msvs_settings': {
@@ -47,7 +49,9 @@
           'sources': [ 'native/file_lock_posix.cc', 'native/os_thread_posix.cc' ],
         }],
         ['OS=="linux"', {
-          'sources': [ 'native/file_status_linux.cc', 'native/turnstile_linux.cc' ],
+          'sources': [
+            'native/file_status_linux.cc', 'native/static_runtime.cc', 'native/turnstile_linux.cc',
+          ],
           'defines': [ '_GNU_SOURCE' ],
           # Full RELRO; no build id, so that equal sources give equal bytes; libstdc++ inside, because
           # Node's own may be older than the compiler's.

@@ -28,7 +28,7 @@ constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
 int FlockOperation(Mode mode) { return mode == Mode::kExclusive ? LOCK_EX : LOCK_SH; }
 
-int OpenWith(const char* path, int flags, int permissions, Descriptor* out) {
+int OpenWith(const char* path, int flags, mode_t permissions, Descriptor* out) {
   const int fd = Retry([&] { return open(path, flags | kOpenFlags, permissions); });
   if (fd == -1) return -errno;
   *out = fd;
@@ -36,12 +36,12 @@ int OpenWith(const char* path, int flags, int permissions, Descriptor* out) {
 }
 
 // The new file's mode is exact, whatever the umask: a mode that others may open was asked for.
-int Create(const char* path, int permissions, Descriptor* out) {
-  const int result = OpenWith(path, O_RDWR | O_CREAT | O_EXCL, permissions & 0700, out);
+int Create(const char* path, mode_t permissions, Descriptor* out) {
+  const int result = OpenWith(path, O_RDWR | O_CREAT | O_EXCL, permissions & S_IRWXU, out);
   if (result != 0) return result;
   const int changed = Result(fchmod(static_cast<int>(*out), permissions));
   // A file system without permissions refuses, and needs none for the file's own user.
-  if (changed == 0 || (permissions & ~0700) == 0) return 0;
+  if (changed == 0 || (permissions & S_IRWXU) == permissions) return 0;
   Close(*out);
   return changed;
 }
@@ -53,7 +53,7 @@ int Open(const std::string& path, Mode mode, int permissions, Descriptor* out) {
   // sticky world-writable directory, even to root (proc_sys_fs(5)).
   int result = OpenWith(path.c_str(), O_RDWR, 0, out);
   while (result == -ENOENT) {
-    result = Create(path.c_str(), permissions, out);
+    result = Create(path.c_str(), static_cast<mode_t>(permissions), out);
     if (result != -EEXIST) break;
     // Somebody created it first, and may delete it again before this open.
     result = OpenWith(path.c_str(), O_RDWR, 0, out);

@@ -66,8 +66,9 @@ export class WaitQueue implements Successor {
 
   /** Those of this thread who wait, less its waits in the kernel, wanted or not. */
   static unseenAt(path: string): number {
-    const q = byPath.get(path);
-    return q === undefined ? 0 : q.#waiters.size - q.#abandoned.count - (q.#wait === null ? 0 : 1);
+    const queue = byPath.get(path);
+    if (queue === undefined) return 0;
+    return queue.#waiters.size - queue.#abandoned.count - (queue.#wait === null ? 0 : 1);
   }
 
   static *all(): Generator<WaitQueue> {

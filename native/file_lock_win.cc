@@ -1,0 +1,240 @@
+#include "file_lock.h"
+
+#include <windows.h>
+
+#include <utility>
+
+#include "error_win.h"
+
+// From the Windows Driver Kit, which an addon is not built with.
+extern "C" DWORD NTAPI RtlGetLastNtStatus();
+
+namespace holdfast {
+namespace {
+
+// Win32 calls this one "access denied", as it does other refusals.
+constexpr DWORD kStatusDeletePending = 0xC0000056;
+
+// LockFileEx is mandatory: nobody else could read a locked range. Bytes this far behind any content
+// keep the file readable, and still conflict with programs that lock the whole file (Go, Rust).
+constexpr uint64_t kLockByte = UINT64_C(0x7ffffffffffffff0);
+// Whoever waits stands on this byte: readers that come later could otherwise pass a waiting writer
+// for ever. The same queue as in turnstile.h.
+constexpr uint64_t kTurnstileByte = kLockByte + 1;
+constexpr DWORD kOneByte = 1;
+constexpr DWORD kReserved = 0;
+constexpr DWORD kHighPart = 0;
+
+// Everybody may read, write, rename and delete the lock file while we have it open.
+constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+
+// A virus scanner or an indexer has a new file for itself for a moment: 1 + 2 + ... + 16 ms.
+constexpr DWORD kLastGraceMilliseconds = 16;
+
+// How soon to look again whether somebody lets go of a file that cannot be opened meanwhile.
+constexpr DWORD kReopenMilliseconds = 20;
+
+HANDLE ToHandle(Descriptor descriptor) { return reinterpret_cast<HANDLE>(descriptor); }
+
+int Result(BOOL succeeded) { return succeeded ? 0 : LastErrorNumber(); }
+
+// The argument through which these functions take the offset. Without an event in it and on a
+// handle that was not opened for overlapped use they are synchronous.
+OVERLAPPED At(uint64_t offset) {
+  OVERLAPPED position = {};
+  position.Offset = static_cast<DWORD>(offset);
+  position.OffsetHigh = static_cast<DWORD>(offset >> 32);
+  return position;
+}
+
+int LockByte(Descriptor descriptor, uint64_t offset, DWORD flags) {
+  OVERLAPPED position = At(offset);
+  if (LockFileEx(ToHandle(descriptor), flags, kReserved, kOneByte, kHighPart, &position)) return 0;
+  return GetLastError() == ERROR_LOCK_VIOLATION ? kContended : LastErrorNumber();
+}
+
+bool UnlockByte(Descriptor descriptor, uint64_t offset) {
+  OVERLAPPED position = At(offset);
+  return UnlockFileEx(ToHandle(descriptor), kReserved, kOneByte, kHighPart, &position) != 0;
+}
+
+DWORD LockFlags(Mode mode) { return mode == Mode::kExclusive ? LOCKFILE_EXCLUSIVE_LOCK : 0; }
+
+std::wstring ToUtf16(const std::string& text) {
+  const int size = static_cast<int>(text.size());
+  const int length = MultiByteToWideChar(CP_UTF8, 0, text.data(), size, nullptr, 0);
+  std::wstring wide(static_cast<size_t>(length), L'\0');
+  MultiByteToWideChar(CP_UTF8, 0, text.data(), size, wide.data(), length);
+  return wide;
+}
+
+// Only the \\?\ form of a path may be longer than MAX_PATH, and that form is taken literally: it
+// must be absolute and have backslashes.
+std::wstring ToSystemPath(const std::string& path) {
+  const std::wstring wide = ToUtf16(path);
+  if (wide.size() < MAX_PATH || wide.compare(0, 4, L"\\\\?\\") == 0) return wide;
+  std::wstring full(GetFullPathNameW(wide.c_str(), 0, nullptr, nullptr), L'\0');
+  full.resize(
+      GetFullPathNameW(wide.c_str(), static_cast<DWORD>(full.size()), full.data(), nullptr));
+  if (full.compare(0, 2, L"\\\\") == 0) return L"\\\\?\\UNC" + full.substr(1);
+  return L"\\\\?\\" + full;
+}
+
+// The reparse point itself is opened, never what it points to, so that the handle can be asked.
+// No security attributes: the handle is not inheritable.
+int OpenWith(const std::wstring& path, DWORD access, DWORD disposition, DWORD flags,
+             Descriptor* out) {
+  const HANDLE handle = CreateFileW(path.c_str(), access, kShareAll, nullptr, disposition,
+                                    FILE_FLAG_OPEN_REPARSE_POINT | flags, nullptr);
+  if (handle == INVALID_HANDLE_VALUE) return LastErrorNumber();
+  *out = reinterpret_cast<Descriptor>(handle);
+  return 0;
+}
+
+// What a failed CreateFileW means. Contended: somebody has the file open without sharing it, or it
+// is deleted but not yet closed by everybody.
+int RefusedOpen(int error, const std::wstring& path) {
+  const DWORD code = GetLastError();
+  if (code == ERROR_SHARING_VIOLATION || code == ERROR_DELETE_PENDING) return kContended;
+  if (code != ERROR_ACCESS_DENIED) return error;
+  if (RtlGetLastNtStatus() == kStatusDeletePending) return kContended;
+  const DWORD attributes = GetFileAttributesW(path.c_str());
+  const bool directory =
+      attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
+  return directory ? kErrorIsDirectory : error;
+}
+
+int OpenOnce(const std::wstring& path, Mode mode, Descriptor* out) {
+  int result = OpenWith(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, 0, out);
+  if (result == 0) return 0;
+  result = RefusedOpen(result, path);
+  const bool unwritable = result == kErrorAccessDenied || result == kErrorReadOnlyVolume;
+  if (mode == Mode::kShared && unwritable) {
+    const int readable = OpenWith(path, GENERIC_READ, OPEN_EXISTING, 0, out);
+    return readable == kErrorNoEntry ? result : readable;
+  }
+  return result;
+}
+
+int RefuseReparsePoint(Descriptor descriptor) {
+  BY_HANDLE_FILE_INFORMATION information;
+  if (GetFileType(ToHandle(descriptor)) != FILE_TYPE_DISK) return kNotRegular;
+  const int result = Result(GetFileInformationByHandle(ToHandle(descriptor), &information));
+  if (result != 0) return result;
+  const bool reparse = (information.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0;
+  return reparse ? kErrorSymbolicLink : 0;
+}
+
+}  // namespace
+
+// Permissions do not exist in this form on Windows: a new file gets those of its directory.
+int Open(const std::string& path, Mode mode, int, Descriptor* out) {
+  const std::wstring wide = ToSystemPath(path);
+  int result = OpenOnce(wide, mode, out);
+  for (DWORD pause = 1; pause <= kLastGraceMilliseconds; pause *= 2) {
+    if (result != kContended && result != kErrorAccessDenied) break;
+    Sleep(pause);
+    result = OpenOnce(wide, mode, out);
+  }
+  if (result != 0) return result;
+  result = RefuseReparsePoint(*out);
+  if (result != 0) Close(std::exchange(*out, kNoDescriptor));
+  return result;
+}
+
+int TryLock(Descriptor descriptor, Mode mode) {
+  return LockByte(descriptor, kLockByte, LockFlags(mode) | LOCKFILE_FAIL_IMMEDIATELY);
+}
+
+int Lock(Descriptor descriptor, Mode mode) {
+  if (descriptor == kNoDescriptor) {
+    Sleep(kReopenMilliseconds);
+    return kContended;
+  }
+  const bool queued = LockByte(descriptor, kTurnstileByte, LOCKFILE_EXCLUSIVE_LOCK) == 0;
+  const int result = LockByte(descriptor, kLockByte, LockFlags(mode));
+  if (queued) UnlockByte(descriptor, kTurnstileByte);
+  return result;
+}
+
+// Asked with a shared lock: that goes together with the shared lock of a program on the whole file.
+int Awaited(Descriptor descriptor) {
+  const int result = LockByte(descriptor, kTurnstileByte, LOCKFILE_FAIL_IMMEDIATELY);
+  if (result == 0) UnlockByte(descriptor, kTurnstileByte);
+  return result == kContended ? 1 : 0;
+}
+
+// Locks of one handle lie in layers, also a shared one over an exclusive one, and each has to be
+// taken off.
+int Unlock(Descriptor descriptor) {
+  while (UnlockByte(descriptor, kLockByte)) {
+  }
+  // Wine says "lock violation".
+  const DWORD code = GetLastError();
+  return code == ERROR_NOT_LOCKED || code == ERROR_LOCK_VIOLATION ? 0 : LastErrorNumber();
+}
+
+int Close(Descriptor descriptor) {
+  return descriptor == kNoDescriptor ? 0 : Result(CloseHandle(ToHandle(descriptor)));
+}
+
+int GetStatus(Descriptor descriptor, FileStatus* out) {
+  const HANDLE handle = ToHandle(descriptor);
+  BY_HANDLE_FILE_INFORMATION information;
+  FILE_STANDARD_INFO standard;
+  if (!GetFileInformationByHandle(handle, &information) ||
+      !GetFileInformationByHandleEx(handle, FileStandardInfo, &standard, sizeof standard)) {
+    return LastErrorNumber();
+  }
+  constexpr DWORD kIrregular = FILE_ATTRIBUTE_DIRECTORY | FILE_ATTRIBUTE_REPARSE_POINT;
+  if ((information.dwFileAttributes & kIrregular) != 0) return kNotRegular;
+  out->volume = information.dwVolumeSerialNumber;
+  out->file = uint64_t{information.nFileIndexHigh} << 32 | information.nFileIndexLow;
+  out->size = static_cast<uint64_t>(standard.EndOfFile.QuadPart);
+  out->linked = standard.NumberOfLinks > 0 && !standard.DeletePending;
+  return 0;
+}
+
+int GetStatusAt(const std::string& path, FileStatus* out) {
+  Descriptor descriptor = kNoDescriptor;
+  // The flag is what lets a directory be opened.
+  int result = OpenWith(ToSystemPath(path), FILE_READ_ATTRIBUTES, OPEN_EXISTING,
+                        FILE_FLAG_BACKUP_SEMANTICS, &descriptor);
+  if (result != 0) return result;
+  result = GetStatus(descriptor, out);
+  Close(descriptor);
+  return result;
+}
+
+int Read(Descriptor descriptor, char* buffer, size_t size, size_t* count) {
+  OVERLAPPED position = At(0);
+  DWORD got = 0;
+  const BOOL read =
+      ReadFile(ToHandle(descriptor), buffer, static_cast<DWORD>(size), &got, &position);
+  if (!read && GetLastError() != ERROR_HANDLE_EOF) return LastErrorNumber();
+  *count = got;
+  return 0;
+}
+
+int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset) {
+  OVERLAPPED position = At(offset);
+  DWORD put = 0;
+  if (!WriteFile(ToHandle(descriptor), buffer, static_cast<DWORD>(size), &put, &position)) {
+    return LastErrorNumber();
+  }
+  return put == size ? 0 : kErrorNoSpace;
+}
+
+// A path can only be asked by opening it.
+bool WorthKeeping() { return false; }
+
+// Node's numbers belong to the C run-time library inside Node, not to ours, so only Node can tell.
+// Looked up by name: programs that have Node-API but not libuv could not load the addon otherwise.
+Descriptor FromNodeFd(int fd) {
+  using GetOsFileHandle = HANDLE (*)(int);
+  static const auto get = reinterpret_cast<GetOsFileHandle>(
+      reinterpret_cast<void*>(GetProcAddress(GetModuleHandleW(nullptr), "uv_get_osfhandle")));
+  return get == nullptr ? kNoDescriptor : reinterpret_cast<Descriptor>(get(fd));
+}
+
+}  // namespace holdfast

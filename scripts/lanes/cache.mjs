@@ -1,0 +1,65 @@
+// What lanes install stays here, outside the checkout, so that the next run starts at once.
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { run } from './run.mjs';
+
+// Not in root's home, which is closed to others: some tests become somebody else.
+const shared = process.getuid?.() === 0 ? '/var/cache' : join(homedir(), '.cache');
+
+export const cache = join(process.env.XDG_CACHE_HOME ?? shared, 'holdfast-lanes');
+
+/** Short name of a text that decides what is installed. */
+export const digest = (text) => createHash('sha256').update(text).digest('hex').slice(0, 16);
+
+/** A folder of the cache that `fill(folder)` makes once; one that was interrupted starts again. */
+export async function cached(name, fill) {
+  const folder = join(cache, name);
+  if (existsSync(folder)) return folder;
+  const unfinished = `${folder}.${process.pid}`;
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished, { recursive: true });
+  await fill(unfinished);
+  // Somebody else may have been faster.
+  if (existsSync(folder)) rmSync(unfinished, { recursive: true, force: true });
+  else renameSync(unfinished, folder);
+  return folder;
+}
+
+/** Installs npm packages, whatever platform they are for, and answers their node_modules. */
+export async function npmPackages(...packages) {
+  const name = `npm-${packages.join('+').replaceAll(/[^\w.@+-]/g, '_')}`;
+  const folder = await cached(name, async (prefix) => {
+    const quiet = ['--no-audit', '--no-fund', '--no-save', '--ignore-scripts', '--force'];
+    await run('npm', ['install', ...quiet, '--prefix', prefix, ...packages], { quiet: true });
+  });
+  return join(folder, 'node_modules');
+}
+
+/** Installs Python packages and answers the environment in which `python3 -m` finds them. */
+export async function pythonPackages(...packages) {
+  const name = `python-${packages.join('+').replaceAll('==', '-')}`;
+  const folder = await cached(name, async (target) => {
+    await run('python3', ['-m', 'pip', 'install', '--quiet', '--target', target, ...packages], {
+      quiet: true,
+    });
+  });
+  return { PYTHONPATH: folder };
+}
+
+/** Installs Debian packages that are not there yet. */
+export async function debianPackages(...packages) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the query language of dpkg
+  const state = ['-W', '-f', '${Package} ${db:Status-Abbrev}\n', ...packages];
+  const known = await run('dpkg-query', state, { quiet: true, mayFail: true });
+  const missing = packages.filter((name) => !known.output.includes(`${name} ii`));
+  if (missing.length === 0) return;
+  // Two lanes may want to install at the same time.
+  const apt = ['-o', 'DPkg::Lock::Timeout=300', '-qq'];
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await run('apt-get', [...apt, 'update'], { env, quiet: true });
+  const install = ['install', '-y', '--no-install-recommends', ...missing];
+  await run('apt-get', [...apt, ...install], { env, quiet: true });
+}

@@ -1,0 +1,53 @@
+// Runs a program to its end, with a limit, and leaves none of its processes behind.
+import { spawn } from 'node:child_process';
+import process from 'node:process';
+
+const longestMinutes = 15;
+
+/**
+ * Answers `{ code, output }`. With `quiet` the output is shown only when the program failed.
+ * Throws when it failed, unless `mayFail`.
+ */
+export function run(command, args, options = {}) {
+  const { cwd, env, quiet = false, mayFail = false, minutes = longestMinutes, stdio } = options;
+  // A group of its own, so that its children can be ended with it.
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: stdio ?? ['ignore', quiet ? 'pipe' : 'inherit', quiet ? 'pipe' : 'inherit'],
+    detached: true,
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+  }
+  const endGroup = () => {
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch {
+      // Nothing is left of it.
+    }
+  };
+  const stop = (signal) => {
+    endGroup();
+    process.kill(process.pid, signal);
+  };
+  const limit = setTimeout(endGroup, minutes * 60_000);
+  process.once('SIGINT', stop).once('SIGTERM', stop);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      clearTimeout(limit);
+      process.off('SIGINT', stop).off('SIGTERM', stop);
+      endGroup();
+      if (code === 0 || mayFail) {
+        resolve({ code: code ?? 1, output });
+        return;
+      }
+      const ended = signal === null ? `exit code ${code}` : `${signal} (limit ${minutes} min)`;
+      reject(new Error(`${[command, ...args].join(' ')}: ${ended}\n${output}`));
+    });
+  });
+}

@@ -1,0 +1,101 @@
+// A copy of the package as a user has it, for another platform or runtime, with the tests beside it.
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { targets } from '../prebuild/targets.mjs';
+import { cache, cached, digest } from './cache.mjs';
+import { readResults } from './report.mjs';
+import { run } from './run.mjs';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url));
+process.chdir(root);
+
+const copied = ['dist', 'src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
+
+// Files that test what a lane does not change.
+const elsewhere = {
+  'test/sanitizers.test.ts': "it tests what this machine's compiler makes, in npm test",
+};
+
+/** Builds a shipped binary unless it is newer than its sources. */
+export async function binaryFor(name) {
+  const target = targets.find((candidate) => candidate.name === name);
+  const sources = ['native', 'scripts/prebuild'].flatMap((folder) =>
+    readdirSync(folder).map((file) => statSync(join(folder, file)).mtimeMs),
+  );
+  const built = existsSync(target.file) && statSync(target.file).mtimeMs > Math.max(...sources);
+  if (!built) await run(process.execPath, ['scripts/prebuild-cross.mjs', name]);
+  return target.file;
+}
+
+/** Dependencies as they are installed on another platform: `os`, `cpu` and `libc` as npm names them. */
+export async function dependenciesFor(platform) {
+  const lock = digest(readFileSync('package-lock.json'));
+  const name = `modules-${Object.values(platform).join('-')}-${lock}`;
+  const folder = await cached(name, async (prefix) => {
+    for (const file of ['package.json', 'package-lock.json']) cpSync(file, join(prefix, file));
+    const flags = Object.entries(platform).map(([key, value]) => `--${key}=${value}`);
+    const quiet = ['--ignore-scripts', '--no-audit', '--no-fund'];
+    await run('npm', ['ci', ...quiet, ...flags], { cwd: prefix, quiet: true });
+  });
+  return join(folder, 'node_modules');
+}
+
+/** Fills an empty folder with the package, one binary and its dependencies. */
+export async function stage(folder, { binary, modules = join(root, 'node_modules') }) {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const path of copied) cpSync(path, join(folder, path), { recursive: true });
+  const file = await binaryFor(binary);
+  mkdirSync(dirname(join(folder, file)), { recursive: true });
+  cpSync(file, join(folder, file));
+  cpSync('scripts/lanes/vitest-reporter.mjs', join(folder, 'vitest-reporter.mjs'));
+  symlinkSync(modules, join(folder, 'node_modules'));
+  return folder;
+}
+
+export const stageFolder = (name) => join(cache, 'stage', name);
+
+/**
+ * Runs the test suite of a staged package with the program that `node` names, and its arguments.
+ * `lacking` has the names of tests that the system cannot pass, each with the reason; `files` are
+ * all unless they are named.
+ */
+export async function vitest(folder, node, options = {}) {
+  const { env, files = [], flags = [], lacking = {}, slowness = 1, minutes = 12, stdio } = options;
+  const [command, ...args] = node;
+  const without = Object.keys(elsewhere).map((file) => `--exclude=${file}`);
+  const leftOut = Object.keys(lacking).join('|');
+  if (leftOut !== '') without.push(`--testNamePattern=^(?!.*(${leftOut}))`);
+  const suite = ['node_modules/vitest/vitest.mjs', 'run', ...flags, ...without, ...files];
+  const reporters = ['--reporter=default', '--reporter=./vitest-reporter.mjs'];
+  const own = {
+    HOLDFAST_REPORT: 'report.json',
+    HOLDFAST_TEST_SLOWNESS: String(slowness),
+    NO_COLOR: '1',
+  };
+  await run(command, [...args, ...suite, ...process.argv.slice(2), ...reporters], {
+    cwd: folder,
+    env: { ...own, ...env },
+    mayFail: true,
+    minutes,
+    stdio,
+  });
+  const results = readResults(join(folder, 'report.json'), 'vitest');
+  for (const test of results.skipped) {
+    const known = Object.keys(lacking).find((name) => test.name.endsWith(name));
+    if (known !== undefined) test.reason = lacking[known];
+  }
+  for (const [name, reason] of Object.entries(elsewhere)) results.skipped.push({ name, reason });
+  return results;
+}
