@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { lock } from '../dist/index.js';
-import { leakStory } from './leak-story.mjs';
+import { tellLeakStory } from './leak-story.mjs';
 
 const writers = 8;
 const turns = 25;
@@ -99,7 +99,7 @@ try {
   await appendTogether();
   await killHolder();
   await timeOut();
-  await leakStory();
+  await tellLeakStory();
 } finally {
   for (const child of children) child.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
