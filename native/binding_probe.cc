@@ -13,16 +13,19 @@ int Attempt(Descriptor descriptor, Mode mode) {
   return result == 0 ? Unlock(descriptor) : result;
 }
 
+// A holder that comes and goes may leave just between two attempts, and look like a sharer once.
+constexpr int kLooksAtSharers = 8;
+
 // Exclusive first: that is one attempt for a free file, and a held one grants it nothing that
 // anybody else would have to wait for.
 int Try(Descriptor descriptor) {
-  const int first = Attempt(descriptor, Mode::kExclusive);
-  if (first != kContended) return first;
-  const int shared = Attempt(descriptor, Mode::kShared);
-  if (shared != 0) return shared == kContended ? kExclusive : shared;
-  // Sharers, unless an exclusive holder let go between the two attempts.
-  const int again = Attempt(descriptor, Mode::kExclusive);
-  return again == kContended ? kSharers : again;
+  for (int look = 0; look < kLooksAtSharers; ++look) {
+    const int exclusive = Attempt(descriptor, Mode::kExclusive);
+    if (exclusive != kContended) return exclusive;
+    const int shared = Attempt(descriptor, Mode::kShared);
+    if (shared != 0) return shared == kContended ? kExclusive : shared;
+  }
+  return kSharers;
 }
 
 class Worker final : public Napi::AsyncWorker {

@@ -38,9 +38,11 @@ int OpenWith(const char* path, int flags, mode_t permissions, Descriptor* out) {
 // The new file's mode is exact, whatever the umask: a mode that others may open was asked for.
 int Create(const char* path, mode_t permissions, Descriptor* out) {
   const int result = OpenWith(path, O_RDWR | O_CREAT | O_EXCL, permissions & S_IRWXU, out);
-  if (result != 0 || (permissions & S_IRWXU) == permissions) return result;
+  if (result != 0) return result;
   const int changed = Result(fchmod(static_cast<int>(*out), permissions));
-  if (changed != 0) Close(*out);
+  // A file system without permissions refuses, and needs none for the file's own user.
+  if (changed == 0 || (permissions & S_IRWXU) == permissions) return 0;
+  Close(*out);
   return changed;
 }
 

@@ -121,7 +121,7 @@ int LockHandle::FinishWait() {
   return same == 0 ? Granted() : GiveBack(same);
 }
 
-// The wait may have been long: somebody may have deleted the file and made a new one.
+// The wait may have been long: somebody may have deleted or renamed the file and made a new one.
 int LockHandle::CompareWithPath() {
   if (!file_.linked) {
     // Opened by the waiting thread, so nothing is known of it yet.
@@ -146,8 +146,7 @@ int LockHandle::TakeOver(LockHandle* from) {
     if (result != 0) return result < 0 ? GiveBack(Failure(Operation::kLock, result)) : result;
   }
   held_since_ = MonotonicNow();
-  const int status = GetStatus(open_, &file_);
-  if (status != 0 || !file_.linked) return GiveBack(kReplaced);
+  if (CompareWithPath() != 0) return GiveBack(kReplaced);
   return Granted(from);
 }
 

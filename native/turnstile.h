@@ -4,8 +4,9 @@
 // at once beats the woken waiter, and later readers pass a waiting writer. A waiter therefore
 // stands in the turnstile while it waits, and whoever would take the lock repeatedly looks there
 // first. Programs that know nothing of it (flock(1)) still exclude ours; they are only not as
-// polite. A file system that cannot keep the queue costs fairness, never exclusion, so errors are
-// not reported.
+// polite. Programs that take record locks on the whole file do not exclude ours, but find it locked
+// while somebody waits. A file system that cannot keep the queue costs fairness, never exclusion,
+// so errors are not reported.
 #ifndef HOLDFAST_TURNSTILE_H_
 #define HOLDFAST_TURNSTILE_H_
 

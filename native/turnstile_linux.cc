@@ -19,10 +19,24 @@ struct flock TurnstileByte(int16_t type) {
   return byte;
 }
 
+// Whether a program that knows nothing of us, such as Java or lockf(3), has the byte, which it does
+// when it locks the whole file. It must not count as a waiter, nor be waited for.
+bool ForeignLock(const struct flock& byte) {
+  constexpr pid_t kOpenFileDescription = -1;  // fcntl_locking(2), F_OFD_GETLK
+  return byte.l_type != F_UNLCK && byte.l_pid != kOpenFileDescription;
+}
+
+struct flock LockOnByte(int fd) {
+  struct flock byte = TurnstileByte(F_WRLCK);
+  if (fcntl(fd, F_OFD_GETLK, &byte) == -1) byte.l_type = F_UNLCK;
+  return byte;
+}
+
 }  // namespace
 
 void EnterTurnstile(int fd) {
   struct flock byte = TurnstileByte(F_WRLCK);
+  if (fcntl(fd, F_OFD_SETLK, &byte) == 0 || ForeignLock(LockOnByte(fd))) return;
   while (fcntl(fd, F_OFD_SETLKW, &byte) == -1 && errno == EINTR) {
   }
 }
@@ -33,8 +47,8 @@ void LeaveTurnstile(int fd) {
 }
 
 int TurnstileOccupied(int fd) {
-  struct flock byte = TurnstileByte(F_WRLCK);
-  return fcntl(fd, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK ? 1 : 0;
+  const struct flock byte = LockOnByte(fd);
+  return byte.l_type != F_UNLCK && !ForeignLock(byte) ? 1 : 0;
 }
 
 }  // namespace holdfast

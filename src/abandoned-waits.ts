@@ -33,4 +33,9 @@ export class AbandonedWaits {
     }
     file.letGo();
   }
+  /** They wait for a file that nobody wants any more either. */
+  forget(): void {
+    for (const file of this.#files.values()) file.letGo();
+    this.#files.clear();
+  }
 }

@@ -197,7 +197,7 @@ export class FileLock implements Disposable, AsyncDisposable {
     if (file === null) return;
     const { owners, successor } = file;
     const error = this.#lossFrom(cause);
-    file.unlock();
+    file.forceUnlock();
     this.#end(file);
     for (const owner of owners) (owner as FileLock).#lose(error);
     successor?.vanished(file.number);

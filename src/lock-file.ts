@@ -6,6 +6,7 @@ import {
   type NativeLockHandle,
   outcome,
   requestFlags,
+  status,
   unlisten,
 } from './native.js';
 import { finite, type LockRequest } from './options.js';
@@ -263,6 +264,11 @@ export class LockFile {
   /** Closes a descriptor that was kept between two locks in quick succession. */
   closeKept(): void {
     this.#native.closeKept();
+  }
+
+  /** As `unlock`, and where the system refuses that, closes the file: the lock ends with it. */
+  forceUnlock(): void {
+    if (this.unlock() < status.done) addon.letGo(this.number);
   }
 
   /** Closes what is not held; a wait that was granted meanwhile is given back. */

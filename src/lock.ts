@@ -133,11 +133,11 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number) {
 /** Takes a lock at once where that is possible, else promises it. */
 export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
   request.signal?.throwIfAborted();
-  const awaited = WaitQueue.at(request.lockPath);
-  if (awaited !== undefined) return wait(awaited, request);
   if (isRemotePath(request.lockPath)) {
     return wait(WaitQueue.ofRemote(request.lockPath), { ...request, remote: true });
   }
+  const awaited = WaitQueue.at(request.lockPath);
+  if (awaited !== undefined) return wait(awaited, request);
   const file = LockFile.take();
   const result = file.tryAcquire(request);
   if (result === status.done) return new FileLock(file, request);
@@ -161,7 +161,8 @@ function wait(
     scope === undefined
       ? cycleDeadlock(request, queue, holding)
       : selfDeadlock(request, scope.hold);
-  if (deadlock !== undefined || (request.timeout === 0 && !request.remote)) {
+  const hopeless = request.timeout === 0 && (!request.remote || queue.blocks(request));
+  if (deadlock !== undefined || hopeless) {
     queue.decline(opened);
     throw deadlock ?? timeoutError(request);
   }

@@ -40,7 +40,7 @@ export function lockNested(
   const turn = () => {
     const entered = enter(scope, queue, request);
     if (entered !== null) pending.resolve(entered);
-    else Promise.resolve(again(request)).then(pending.resolve, pending.reject);
+    else Promise.resolve(request).then(again).then(pending.resolve, pending.reject);
   };
   const pending: Pending = promiseLock(request, () => queue.waiting.delete(turn));
   queue.waiting.add(turn);

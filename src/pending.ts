@@ -65,7 +65,8 @@ export function promiseLock(request: LockRequest, cancel: () => void): Pending {
   count(1);
   traceWait(trace);
   signal?.addEventListener('abort', onAbort);
-  if (timeout <= longestTimer)
+  // One attempt on a remote file system takes as long as it takes.
+  if (timeout <= longestTimer && (timeout > 0 || !request.remote))
     timer = setTimeout(() => giveUp(() => timeoutError(request)), timeout);
   return {
     promise,

@@ -1,4 +1,5 @@
 import { statfsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { LockError, type LockErrorDetails } from './errors.js';
@@ -73,9 +74,24 @@ function hint(code: string, syscall: string, path: string): string {
   return '';
 }
 
+// libuv has no name for these, but lock files meet them: NFS without its lock daemon, a deleted file
+// there, a full quota.
+const otherTexts: Record<string, string> = {
+  ENOLCK: 'no locks available',
+  ESTALE: 'stale file handle',
+  EDQUOT: 'disk quota exceeded',
+};
+
+function describe(errno: number): [code: string, text: string] {
+  const known = getSystemErrorMap().get(errno);
+  if (known !== undefined) return known;
+  const [code] = Object.entries(constants.errno).find(([, value]) => value === -errno) ?? [];
+  return [code ?? `E${-errno}`, otherTexts[code ?? ''] ?? 'unknown error'];
+}
+
 /** An error of the operating system in the shape that Node's own have. */
 export function systemError(errno: number, syscall: string, path?: string): NodeJS.ErrnoException {
-  const [code, text] = getSystemErrorMap().get(errno) ?? [`E${-errno}`, 'unknown error'];
+  const [code, text] = describe(errno);
   const where = path === undefined ? '' : ` '${path}'`;
   const error: NodeJS.ErrnoException = new Error(
     `${code}: ${text}, ${syscall}${where}${hint(code, syscall, path ?? '.')}`,

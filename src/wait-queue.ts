@@ -1,7 +1,9 @@
 import { AbandonedWaits } from './abandoned-waits.js';
+import { LocalHolders } from './local-holders.js';
 import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
+import { timeoutError } from './pending.js';
 import { errorFrom } from './system-error.js';
 import { Turn } from './turn.js';
 
@@ -25,9 +27,10 @@ const byPath = new Map<string, WaitQueue>();
  * still locked, without a system call to wait in.
  */
 export class WaitQueue implements Successor {
-  readonly #identity: string;
+  #identity: string;
+  #replaced = false;
   readonly #waiters = new Set<Waiter>();
-  readonly #holders = new Map<number, Hold>();
+  readonly #holders = new LocalHolders(this);
   readonly #paths = new Set<string>();
   readonly #abandoned = new AbandonedWaits();
   readonly #turn = new Turn();
@@ -48,19 +51,24 @@ export class WaitQueue implements Successor {
   /** The queue for a file that is open, whatever the spelling of its path. */
   static of(file: LockFile): WaitQueue {
     const queue = byIdentity.get(file.identity) ?? new WaitQueue(file.identity);
-    queue.#meetHolders(file);
+    queue.#holders.meet(file);
     return queue;
   }
 
   /** The queue for a file that has not been opened, because that may take long. */
   static ofRemote(path: string): WaitQueue {
-    return byIdentity.get(path) ?? new WaitQueue(path);
+    const queue = byIdentity.get(path) ?? new WaitQueue(path);
+    for (const holder of LockFile.existing()) {
+      if (holder.hold?.lockPath === path && holder.held) queue.#holders.add(holder);
+    }
+    return queue;
   }
 
   /** Those of this thread who wait, less its waits in the kernel, wanted or not. */
   static unseenAt(path: string): number {
-    const q = byPath.get(path);
-    return q === undefined ? 0 : q.#waiters.size - q.#abandoned.count - (q.#wait === null ? 0 : 1);
+    const queue = byPath.get(path);
+    if (queue === undefined) return 0;
+    return queue.#waiters.size - queue.#abandoned.count - (queue.#wait === null ? 0 : 1);
   }
 
   static *all(): Generator<WaitQueue> {
@@ -73,7 +81,7 @@ export class WaitQueue implements Successor {
 
   /** What this thread holds of the file. */
   get holds(): Hold[] {
-    return [...this.#holders.values()].filter((hold) => !hold.ended);
+    return this.#holders.holds;
   }
 
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
@@ -99,7 +107,7 @@ export class WaitQueue implements Successor {
    */
   waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
     const adopted = this.#abandoned.adopt(request.mode);
-    if (adopted !== undefined) opened?.letGo();
+    if (adopted !== undefined) opened.letGo();
     const file = adopted ?? opened;
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
     if (result !== status.done) {
@@ -108,7 +116,7 @@ export class WaitQueue implements Successor {
       result = file.finishWait(request);
     } else {
       this.#abandoned.add(file, request.mode);
-      return { result: status.contended, file };
+      result = status.contended;
     }
     this.#dropIfIdle();
     return { result, file };
@@ -123,9 +131,8 @@ export class WaitQueue implements Successor {
   takeFrom(file: LockFile, onEnd: () => void): void {
     const { number } = file;
     const head = this.#head();
-    const last = this.#holders.size === 1 && this.#holders.has(number);
-    if (head !== undefined && last && this.#wait === null) {
-      this.#holders.delete(number);
+    if (head !== undefined && this.#holders.isLast(number) && this.#wait === null) {
+      this.#holders.remove(number);
       this.#handOver(file, head, onEnd);
       return;
     }
@@ -136,7 +143,7 @@ export class WaitQueue implements Successor {
   }
 
   vanished(number: number): void {
-    this.#holders.delete(number);
+    this.#holders.remove(number);
     this.#serve();
   }
 
@@ -144,22 +151,12 @@ export class WaitQueue implements Successor {
     return this.#waiters.values().next().value;
   }
 
-  #meetHolders(file: LockFile): void {
-    for (const holder of file.holders()) this.#addHolder(holder);
-  }
-
-  #addHolder(file: LockFile): void {
-    if (file.hold === null) return;
-    file.successor = this;
-    this.#holders.set(file.number, file.hold);
-  }
-
   /** Brings the first waiters as far as they get: granted, or the first one waiting in the kernel. */
   #serve(opened?: LockFile): void {
     let unused = opened;
     for (;;) {
       const head = this.#head();
-      if (head === undefined || this.#wait !== null || this.#heldHereAgainst(head)) {
+      if (head === undefined || this.#wait !== null || this.#holders.block(head.request)) {
         unused?.letGo();
         this.#dropIfIdle();
         return;
@@ -171,13 +168,31 @@ export class WaitQueue implements Successor {
         return;
       }
       const file = unused ?? LockFile.take();
-      const tried =
-        unused !== undefined || head.request.remote
-          ? status.contended
-          : file.tryAcquire(head.request);
+      const tried = unused === undefined ? this.#try(head, file) : status.contended;
       unused = undefined;
       if (!this.#settle(head, file, tried)) return;
     }
+  }
+
+  #try({ request }: Waiter, file: LockFile): number {
+    if (request.remote) return status.contended;
+    const result = file.tryAcquire(request);
+    if (this.#replaced && result >= status.done && result <= status.contended) this.#move(file);
+    return result;
+  }
+
+  /** Those here wait for another file now; the old one's number may be given to any new file. */
+  #move(file: LockFile): void {
+    this.#replaced = false;
+    this.#abandoned.forget();
+    this.#unregister();
+    this.#identity = file.identity;
+    if (!byIdentity.has(this.#identity)) byIdentity.set(this.#identity, this);
+    this.#holders.meet(file);
+  }
+
+  #unregister(): void {
+    if (byIdentity.get(this.#identity) === this) byIdentity.delete(this.#identity);
   }
 
   /** Acts on the result of an attempt. False when the first waiter waits in the kernel now. */
@@ -196,6 +211,7 @@ export class WaitQueue implements Successor {
     }
     if (result === status.replaced) {
       file.recycle();
+      this.#replaced = true;
       return true;
     }
     return this.#fail(head, file, result);
@@ -211,21 +227,20 @@ export class WaitQueue implements Successor {
   #grant(waiter: Waiter, file: LockFile): void {
     this.#waiters.delete(waiter);
     waiter.grant(file);
-    this.#addHolder(file);
+    this.#holders.add(file);
   }
 
   #fail(waiter: Waiter, file: LockFile, result: number): true {
     this.#waiters.delete(waiter);
-    waiter.fail(errorFrom(result, waiter.request));
+    const { request } = waiter;
+    waiter.fail(result === status.contended ? timeoutError(request) : errorFrom(result, request));
     file.letGo();
     return true;
   }
 
-  #heldHereAgainst({ request }: Waiter): boolean {
-    for (const hold of this.#holders.values()) {
-      if (hold.mode === 'exclusive' || request.mode === 'exclusive') return true;
-    }
-    return false;
+  /** Whether a request cannot be granted at once, as far as this thread knows. */
+  blocks(request: LockRequest): boolean {
+    return this.#waiters.size > 0 || this.#holders.block(request);
   }
 
   /** The wait in the kernel has ended, or an abandoned one has given its lock back. */
@@ -269,20 +284,16 @@ export class WaitQueue implements Successor {
   /** Lets the lock go for whoever waits in other processes; the next one here waits behind them. */
   #yield(from: LockFile, file: LockFile, { request }: Waiter): number {
     this.#turn.end();
-    from.unlock();
+    if (from.unlock() < status.done) return file.takeOver(from, request);
     return request.remote ? status.contended : file.openInTurn(request);
   }
 
   #dropIfIdle(): void {
     if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.count > 0) return;
-    byIdentity.delete(this.#identity);
+    this.#unregister();
     for (const path of this.#paths) {
       if (byPath.get(path) === this) byPath.delete(path);
     }
-    for (const number of this.#holders.keys()) {
-      const file = LockFile.byNumber(number);
-      if (file?.successor === this) file.successor = null;
-    }
-    this.#holders.clear();
+    this.#holders.forget();
   }
 }

@@ -12,6 +12,7 @@ import { flock, inspect, type LockStatus, lock, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
+import { faults } from './helpers/faults.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
@@ -277,6 +278,23 @@ needs('the right to mount')('inspect says that a holder is in another pid namesp
     whereabouts: 'elsewhere',
     crashed: false,
   });
+});
+
+needs('faults by LD_PRELOAD')('inspect works where everything is called a network', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start({ env: faults });
+  const look = () =>
+    actor.run(async ({ holdfast }, resource) => {
+      process.env['FAULT_STATFS'] = '0x6969';
+      return (await holdfast.inspect(resource)).state;
+    }, resource);
+  expect(await look()).toBe('missing');
+  const held = tryLock(resource);
+  expect(await look()).toBe('exclusive');
+  held?.release();
+  expect(await look()).toBe('free');
+  chmodSync(`${resource}.flock`, 0o444);
+  expect(await look()).toBe('free');
 });
 
 test('inspect refuses a symbolic link and a folder at the lock path', async () => {

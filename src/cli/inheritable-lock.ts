@@ -1,17 +1,26 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { lookAsWriterFlags, lookFlags } from '../find-holders.js';
 import { flock } from '../flock.js';
 import { lock } from '../lock.js';
+import { status } from '../native.js';
 import type { LockMode } from '../options.js';
+import { errorFrom } from '../system-error.js';
 
 function openFile(path: string): number {
-  const { O_RDONLY, O_RDWR, O_CREAT, O_NONBLOCK } = constants;
   try {
-    return openSync(path, O_RDWR | O_CREAT | O_NONBLOCK, 0o600);
+    return openSync(path, lookAsWriterFlags | constants.O_CREAT, 0o600);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EACCES' && code !== 'EROFS') throw error;
-    return openSync(path, O_RDONLY | O_NONBLOCK);
+    return openSync(path, lookFlags);
   }
+}
+
+function openRegular(path: string): number {
+  const fd = openFile(path);
+  if (fstatSync(fd).isFile()) return fd;
+  closeSync(fd);
+  throw errorFrom(status.notRegular, { resource: path, lockPath: path });
 }
 
 function isAt(path: string, fd: number): boolean {
@@ -38,7 +47,7 @@ export async function lockInheritable(
 ): Promise<number> {
   const deadline = performance.now() + timeout;
   for (;;) {
-    const fd = openFile(path);
+    const fd = openRegular(path);
     if (flock(fd, mode) && isAt(path, fd)) return fd;
     closeSync(fd);
     // Waits for its turn among all others, then tries again right after it.

@@ -1,10 +1,10 @@
-import { closeSync, lstatSync, openSync, readSync, statSync, unlinkSync } from 'node:fs';
-import { lookFlags } from '../find-holders.js';
+import { lstatSync, statSync, unlinkSync } from 'node:fs';
 import { isForeign, parseHolderRecord, printable, recordBytes } from '../holder-record.js';
 import { tryLock } from '../lock.js';
 import { type Command, complain, parse, UsageError } from './command.js';
 import { exitCode } from './exit-codes.js';
 import { lockFilesIn } from './lock-files.js';
+import { readStart } from './read-start.js';
 
 const flags = {
   'dry-run': { type: 'boolean', short: 'n', help: 'only say what would be removed' },
@@ -23,16 +23,10 @@ type Verdict = 'removed' | 'held' | 'other content' | 'crashed' | 'gone';
 
 /** What stands in the file: nothing or a record, one of a holder that crashed, or something else. */
 function contentOf(lockPath: string): 'ours' | 'crashed' | 'foreign' {
-  const fd = openSync(lockPath, lookFlags);
-  try {
-    const buffer = Buffer.alloc(recordBytes + 1);
-    const count = readSync(fd, buffer, 0, buffer.length, 0);
-    const content = buffer.toString('utf8', 0, count);
-    if (count > recordBytes || isForeign(content)) return 'foreign';
-    return parseHolderRecord(content)?.state === 'held' ? 'crashed' : 'ours';
-  } finally {
-    closeSync(fd);
-  }
+  const start = readStart(lockPath, recordBytes + 1);
+  const content = start.toString('utf8');
+  if (start.length > recordBytes || isForeign(content)) return 'foreign';
+  return parseHolderRecord(content)?.state === 'held' ? 'crashed' : 'ours';
 }
 
 function numberOf(lockPath: string): bigint | undefined {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { LockTimeoutError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
@@ -11,6 +11,7 @@ import { type CommandLine, runToEnd } from './child.js';
 import { type Command, complain, parseLeading, toMilliseconds, UsageError } from './command.js';
 import { exitCode } from './exit-codes.js';
 import { lockInheritable } from './inheritable-lock.js';
+import { readStart } from './read-start.js';
 
 const flags = {
   shared: { type: 'boolean', short: 's', help: 'share the lock with other shared holders' },
@@ -27,12 +28,12 @@ const flags = {
     type: 'string',
     short: 'l',
     value: 'SECONDS',
-    help: 'give the lock up, and end COMMAND, when this process hangs for so long',
+    help: 'lose the lock, and end COMMAND, when this process hangs so long',
   },
   label: { type: 'string', value: 'TEXT', help: 'what the lock is for, shown to who waits' },
   inherit: {
     type: 'boolean',
-    help: 'COMMAND and its background children hold the lock too, until the last one ends',
+    help: 'COMMAND and its children hold it too, until the last one ends',
   },
   quiet: { type: 'boolean', short: 'q', help: 'do not say who holds the lock on a failure' },
 } as const;
@@ -96,15 +97,10 @@ function plan(args: string[]): Plan {
 
 /** Whether a file has content that no record may replace; what cannot be read is left to the lock. */
 function hasOtherContent(path: string): boolean {
-  let fd: number | undefined;
   try {
-    fd = openSync(path, 'r');
-    const buffer = Buffer.alloc(recordBytes);
-    return isForeign(buffer.toString('latin1', 0, readSync(fd, buffer, 0, recordBytes, 0)));
+    return isForeign(readStart(path, recordBytes).toString('latin1'));
   } catch {
     return false;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
   }
 }
 

@@ -60,13 +60,14 @@ export function tableOf(
     let line = '';
     let left = columns;
     for (const [i, cell] of row.entries()) {
-      const text = clip(cell.text, Math.max(left, 1));
-      const width = widths[i] as number;
-      const padding = i === row.length - 1 ? 0 : width - columnsOf(text) + 2;
-      line += paint({ ...cell, text }, colours) + ' '.repeat(Math.max(0, Math.min(padding, left)));
-      left -= width + 2;
-      if (left <= 1) break;
+      if (left <= 0) break;
+      const text = clip(cell.text, left);
+      const width = columnsOf(text);
+      const gap = i === row.length - 1 ? 0 : (widths[i] as number) - width + 2;
+      const padding = Math.min(gap, left - width);
+      line += paint({ ...cell, text }, colours) + ' '.repeat(padding);
+      left -= width + padding;
     }
-    return line;
+    return line.trimEnd();
   });
 }

@@ -1,6 +1,7 @@
-import { spawnSync } from 'node:child_process';
+import { type SpawnOptions, spawnSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { test } from 'vitest';
+import { afterEach, test } from 'vitest';
 import { type Program, start } from './program.js';
 
 /** The file that the command `holdfast` is. */
@@ -8,7 +9,12 @@ export const cliPath = fileURLToPath(new URL('../../dist/cli/main.js', import.me
 
 /** Starts `holdfast` with these arguments. */
 export function holdfast(...args: string[]): Program {
-  return start(process.execPath, [cliPath, ...args]);
+  return holdfastWith({}, ...args);
+}
+
+/** As `holdfast`, in another folder or as another user. */
+export function holdfastWith(options: SpawnOptions, ...args: string[]): Program {
+  return start(process.execPath, [cliPath, ...args], options);
 }
 
 const tmuxRuns = spawnSync('tmux', ['-V']).status === 0;
@@ -17,12 +23,15 @@ if (!tmuxRuns) console.log('skipping what needs a terminal: there is no tmux her
 /** `test` where tmux can give a program a terminal. */
 export const needsTerminal = test.skipIf(!tmuxRuns);
 
+const terminals = new Set<Terminal>();
+
 /** A real terminal with a program in it. */
 export class Terminal {
   readonly #session = `holdfast-${process.pid}-${Math.random().toString(36).slice(2)}`;
 
   constructor(folder: string, columns = 120, rows = 12) {
     const size = ['-x', String(columns), '-y', String(rows)];
+    terminals.add(this);
     this.#tmux('new-session', '-d', '-s', this.#session, ...size, '-c', folder, 'sh');
   }
 
@@ -32,10 +41,16 @@ export class Terminal {
     return stdout;
   }
 
-  /** Types a command line. */
-  type(line: string): void {
-    this.#tmux('send-keys', '-t', this.#session, '-l', line);
+  /** Types a command line that runs `holdfast` with these arguments. */
+  run(...args: string[]): void {
+    const words = [process.execPath, cliPath, ...args].map((word) => `'${word}'`);
+    this.#tmux('send-keys', '-t', this.#session, '-l', words.join(' '));
     this.press('Enter');
+  }
+
+  /** Waits until the screen has such a text. */
+  async shows(text: RegExp): Promise<void> {
+    while (!text.test(this.screen)) await sleep(20);
   }
 
   /** Presses a key, by tmux's name for it. */
@@ -68,3 +83,8 @@ export class Terminal {
     spawnSync('tmux', ['kill-session', '-t', this.#session]);
   }
 }
+
+afterEach(() => {
+  for (const terminal of terminals) terminal.close();
+  terminals.clear();
+});

@@ -3,14 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
 
 const source = fileURLToPath(new URL('../fixtures/faults.c', import.meta.url));
 let library: string | null | undefined;
 
 function compile(): string | null {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-faults-'));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
   const out = join(folder, 'faults.so');
   const options = ['-shared', '-fPIC', '-O1', '-Wall', '-Werror'];
   return spawnSync('cc', [...options, '-o', out, source, '-ldl']).status === 0 ? out : null;

@@ -24,6 +24,7 @@ const probes = {
   cc: () => runs('cc', '--version'),
   'faults by LD_PRELOAD': faultsWork,
   '/proc': () => existsSync('/proc/self/task') && existsSync('/proc/locks'),
+  npm: () => spawnSync('npm --version', { shell: true, stdio: 'ignore' }).status === 0,
   sh: () => runs('sh', '-c', 'ulimit -n'),
   root: () => process.getuid?.() === 0,
   'a user id that is not root': () => typeof process.getuid === 'function' && process.getuid() > 0,

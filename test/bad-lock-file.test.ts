@@ -1,0 +1,159 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { lock, releaseAll, tryLock } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
+import { failures } from './helpers/failures.js';
+import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+describe('at the lock path,', () => {
+  test('a folder is EISDIR', async () => {
+    const resource = temporaryResource();
+    mkdirSync(`${resource}.flock`);
+    for (const error of await failures(resource)) {
+      expect(error).toMatchObject({
+        code: 'EISDIR',
+        errno: -constants.errno.EISDIR,
+        syscall: 'open',
+        path: `${resource}.flock`,
+      });
+    }
+  });
+
+  test('a missing folder is ENOENT, and the message says what to do', async () => {
+    const resource = join(temporaryFolder(), 'missing', 'resource');
+    for (const error of await failures(resource)) {
+      expect(error).toMatchObject({ code: 'ENOENT', syscall: 'open', path: `${resource}.flock` });
+      expect(error.message).toContain('the folder must exist');
+    }
+  });
+
+  test('a file in place of the folder is ENOTDIR', async () => {
+    const file = temporaryResource();
+    writeFileSync(file, '');
+    for (const error of await failures(join(file, 'resource'))) {
+      expect(error).toMatchObject({ code: 'ENOTDIR', syscall: 'open' });
+    }
+  });
+
+  test('a symbolic link is not followed', async () => {
+    const resource = temporaryResource();
+    writeFileSync(`${resource}.victim`, 'precious');
+    try {
+      symlinkSync(`${resource}.victim`, `${resource}.flock`);
+    } catch (error) {
+      console.log(`skipping: no symbolic link can be made here: ${error}`);
+      return;
+    }
+    for (const error of await failures(resource)) {
+      expect(error).toMatchObject({ code: 'ELOOP', path: `${resource}.flock` });
+      expect(error.message).toContain('symbolic link');
+    }
+    expect(readFileSync(`${resource}.victim`, 'utf8')).toBe('precious');
+  });
+
+  needs('mkfifo')('a FIFO neither blocks nor is locked', async () => {
+    const resource = temporaryResource();
+    expect(spawnSync('mkfifo', [`${resource}.flock`]).status).toBe(0);
+    for (const error of await failures(resource)) {
+      expect(error).toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR', lockPath: `${resource}.flock` });
+    }
+    expect(lstatSync(`${resource}.flock`).isFIFO()).toBe(true);
+  });
+
+  test('a file with other content is left as it is', async () => {
+    const resource = temporaryResource();
+    writeFileSync(`${resource}.flock`, 'precious');
+    for (const error of await failures(resource)) {
+      expect(error).toMatchObject({ code: 'ERR_LOCK_FOREIGN_FILE' });
+      expect(error.message).toContain('record to false');
+    }
+    using held = tryLock(resource, { record: false });
+    expect(held?.held).toBe(true);
+    expect(readFileSync(`${resource}.flock`, 'utf8')).toBe('precious');
+  });
+
+  test('a name that is too long is ENAMETOOLONG', async () => {
+    const resource = join(temporaryFolder(), 'x'.repeat(300));
+    for (const error of await failures(resource)) {
+      expect(['ENAMETOOLONG', 'ENOENT', 'EINVAL']).toContain(error.code);
+      expect(error.path).toBe(`${resource}.flock`);
+    }
+  });
+});
+
+describe('without permission', () => {
+  const nobody = { uid: 65534, gid: 65534 };
+
+  const attempt = (actor: Actor, resource: string, mode: 'shared' | 'exclusive') =>
+    actor.run(
+      ({ holdfast }, resource, mode) => {
+        const held = holdfast.tryLock(resource, { mode, record: mode === 'exclusive' });
+        held?.release();
+        return held !== null;
+      },
+      resource,
+      mode,
+    );
+
+  needs('root')('to create the lock file, it is EACCES', async () => {
+    const folder = temporaryFolder();
+    chmodSync(folder, 0o755);
+    const actor = await Actor.start(nobody);
+    await expect(attempt(actor, join(folder, 'resource'), 'exclusive')).rejects.toMatchObject({
+      code: 'EACCES',
+      syscall: 'open',
+    });
+  });
+
+  needs('root')('to open the lock file of somebody else, nobody can hold it', async () => {
+    const folder = temporaryFolder();
+    chmodSync(folder, 0o777);
+    const resource = join(folder, 'resource');
+    tryLock(resource)?.release();
+    const actor = await Actor.start(nobody);
+    for (const mode of ['exclusive', 'shared'] as const) {
+      await expect(attempt(actor, resource, mode)).rejects.toMatchObject({ code: 'EACCES' });
+    }
+  });
+
+  needs('root')('to write, a shared lock is granted and an exclusive one is not', async () => {
+    const folder = temporaryFolder();
+    chmodSync(folder, 0o755);
+    const resource = join(folder, 'resource');
+    tryLock(resource, { fileMode: 0o644 })?.release();
+    const actor = await Actor.start(nobody);
+    await expect(attempt(actor, resource, 'shared')).resolves.toBe(true);
+    await expect(attempt(actor, resource, 'exclusive')).rejects.toMatchObject({ code: 'EACCES' });
+    using held = tryLock(resource);
+    expect(held?.held).toBe(true);
+    await expect(attempt(actor, resource, 'shared')).resolves.toBe(false);
+  });
+});
+
+needs('root', 'the right to mount')(
+  'on a read-only file system an existing lock file can be shared, and nothing else',
+  async () => {
+    const folder = temporaryFolder();
+    const mount = (...args: string[]) => spawnSync('mount', args).status;
+    expect(mount('-t', 'tmpfs', 'none', folder)).toBe(0);
+    try {
+      const resource = join(folder, 'resource');
+      tryLock(resource)?.release();
+      expect(mount('-o', 'remount,ro', folder)).toBe(0);
+      for (const error of await failures(resource)) expect(error.code).toBe('EROFS');
+      for (const error of await failures(`${resource}2`, { mode: 'shared' })) {
+        expect(error.code).toBe('EROFS');
+      }
+      tryLock(resource, { mode: 'shared' })?.release();
+      using held = await lock(resource, { mode: 'shared' });
+      expect(held.held).toBe(true);
+    } finally {
+      releaseAll();
+      spawnSync('umount', [folder]);
+    }
+  },
+);

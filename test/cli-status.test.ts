@@ -1,0 +1,207 @@
+import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { lock, tryLock } from 'holdfast';
+import { expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
+import { untilBlocked } from './helpers/blocked.js';
+import { holdfast, holdfastWith, needsTerminal, Terminal } from './helpers/cli.js';
+import { temporaryFolder } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+import { start } from './helpers/program.js';
+
+async function hold(resource: string, label: string): Promise<Actor> {
+  const actor = await Actor.start();
+  await actor.run(
+    async ({ holdfast, kept }, resource, label) => {
+      kept['lock'] = await holdfast.lock(resource, { label, lease: 60_000 });
+    },
+    resource,
+    label,
+  );
+  return actor;
+}
+
+async function table(...args: string[]): Promise<string[][]> {
+  const { code, stdout, stderr } = await holdfast('status', ...args).ended;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const lines = stdout.trimEnd().split('\n');
+  return lines.map((line) => line.trim().split(/ {2,}/));
+}
+
+async function json(...args: string[]): Promise<Record<string, unknown>[]> {
+  const { code, stdout } = await holdfast('status', '--json', ...args).ended;
+  expect(code).toBe(0);
+  return JSON.parse(stdout);
+}
+
+test('holdfast status shows who holds what, held ones first', async () => {
+  const folder = temporaryFolder();
+  tryLock(join(folder, 'a'))?.release();
+  mkdirSync(join(folder, 'sub'));
+  const actor = await hold(join(folder, 'sub', 'b'), 'append reply');
+  const [header, first, second, ...more] = await table(folder);
+  expect(header?.slice(0, 5)).toEqual(['LOCK FILE', 'STATE', 'PID', 'HOST', 'LABEL']);
+  const [file, state, pid, , label, age, lease] = first as string[];
+  expect([file, state, pid, label]).toEqual([
+    join(folder, 'sub', 'b.flock'),
+    'exclusive',
+    String(actor.pid),
+    'append reply',
+  ]);
+  expect(age).toMatch(/^\d+\.\d s$/);
+  expect(lease).toMatch(/^≥ \d+\.\d s$/);
+  expect(second?.slice(0, 3)).toEqual([join(folder, 'a.flock'), 'free', '-']);
+  expect(more).toEqual([]);
+});
+
+test('holdfast status without a path shows this folder', async () => {
+  const folder = temporaryFolder();
+  using _ = tryLock(join(folder, 'a'), { label: 'here' });
+  const { stdout } = await holdfastWith({ cwd: folder }, 'status').ended;
+  expect(stdout).toMatch(/\na\.flock +exclusive +\d+ /);
+});
+
+test('holdfast status of a resource shows its lock file, of another file itself', async () => {
+  const folder = temporaryFolder();
+  const resource = join(folder, 'session.jsonl');
+  writeFileSync(resource, '');
+  using _ = tryLock(resource);
+  const plain = join(folder, 'plain');
+  writeFileSync(plain, 'data');
+  const rows = await json(resource, `${resource}.flock`, plain, join(folder, 'nothing'));
+  expect(rows.map(({ lockPath, state }) => [lockPath, state])).toEqual([
+    [`${resource}.flock`, 'exclusive'],
+    [`${resource}.flock`, 'exclusive'],
+    [plain, 'free'],
+    [join(folder, 'nothing.flock'), 'missing'],
+  ]);
+});
+
+needs('/proc', 'flock(1)')('holdfast status names flock(1) and who waits', async () => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'x.flock');
+  const { child, printed } = start('flock', [file, '-c', 'echo in; read line']);
+  await printed('in');
+  start('flock', [file, 'true']);
+  await untilBlocked(file, 1);
+  const [, row] = await table(folder);
+  expect(row?.slice(1, 3)).toEqual(['exclusive', String(child.pid)]);
+  expect(row?.slice(-2)).toEqual(['1', expect.stringMatching(/^flock .*x\.flock -c/)]);
+});
+
+test('holdfast status shows the holder that crashed', async () => {
+  const folder = temporaryFolder();
+  const actor = await hold(join(folder, 'a'), 'append reply');
+  await actor.kill();
+  const [, row] = await table(folder);
+  expect(row?.slice(1, 3)).toEqual(['free, crashed', String(actor.pid)]);
+  expect(row).toContain('append reply');
+});
+
+test('holdfast status says when there is nothing', async () => {
+  const { stdout } = await holdfast('status', temporaryFolder()).ended;
+  expect(stdout).toBe('no lock files\n');
+});
+
+test('holdfast status --json has all there is, tokens as text', async () => {
+  const folder = temporaryFolder();
+  const actor = await hold(join(folder, 'a'), 'append reply');
+  const [row, ...more] = await json(folder);
+  expect(more).toEqual([]);
+  expect(row).toMatchObject({
+    lockPath: join(folder, 'a.flock'),
+    state: 'exclusive',
+    holder: { pid: actor.pid, label: 'append reply', token: '1', lease: 60_000 },
+    crashed: false,
+    previousHolder: null,
+  });
+  expect(row?.['leaseLeftMs']).toBeGreaterThan(0);
+});
+
+test('holdfast status shows no escape codes of a hostile label or file name', async () => {
+  const folder = temporaryFolder();
+  using _ = tryLock(join(folder, 'a\x1b[31m'), { label: 'x\x1b]0;title\x07\u202ey' });
+  const { stdout } = await holdfast('status', folder).ended;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what must not be there
+  expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+});
+
+test('holdfast status to a pipe has no colours, whatever the state', async () => {
+  const folder = temporaryFolder();
+  using _ = tryLock(join(folder, 'a'));
+  expect((await holdfast('status', folder).ended).stdout).not.toContain('\x1b');
+});
+
+test('holdfast status follows no links and takes no age for a sign of anything', async () => {
+  const folder = temporaryFolder();
+  const held = tryLock(join(folder, 'a'));
+  utimesSync(join(folder, 'a.flock'), 0, 0);
+  symlinkSync(join(folder, 'a.flock'), join(folder, 'b.flock'));
+  symlinkSync(folder, join(folder, 'loop'));
+  expect((await json(folder)).map(({ state }) => state)).toEqual(['exclusive']);
+  held?.release();
+});
+
+test('holdfast status looks at a thousand lock files', async () => {
+  const folder = temporaryFolder();
+  for (let i = 0; i < 1_000; i += 1) writeFileSync(join(folder, `${i}.flock`), '');
+  using _ = tryLock(join(folder, '500'));
+  const rows = await json(folder);
+  expect(rows.length).toBe(1_000);
+  expect(rows[0]).toMatchObject({ lockPath: join(folder, '500.flock'), state: 'exclusive' });
+});
+
+needs('root', 'sh')('holdfast status says what it could not look at, and goes on', async () => {
+  const folder = temporaryFolder('/tmp');
+  chmodSync(folder, 0o755);
+  mkdirSync(join(folder, 'closed'), { mode: 0o700 });
+  tryLock(join(folder, 'a'), { fileMode: 0o666 })?.release();
+  const { code, stdout } = await holdfastWith({ uid: 65534, gid: 65534 }, 'status', folder).ended;
+  expect(code).toBe(74);
+  expect(stdout).toMatch(/closed +error +EACCES/);
+  expect(stdout).toMatch(/a\.flock +free/);
+});
+
+test('holdfast status refuses --watch without a terminal, and --watch with --json', async () => {
+  for (const flags of [['--watch'], ['--watch', '--json']]) {
+    const { code, stderr } = await holdfast('status', ...flags).ended;
+    expect(code).toBe(64);
+    expect(stderr).toMatch(/^holdfast: --watch [^\n]+\n$/);
+  }
+});
+
+needsTerminal('holdfast status --watch redraws on a screen of its own until Ctrl-C', async () => {
+  const folder = temporaryFolder();
+  const held = await lock(join(folder, 'a'), { label: 'first label' });
+  const terminal = new Terminal(folder);
+  terminal.run('status', '--watch');
+  await terminal.shows(/a\.flock +exclusive .*first label/);
+  expect(terminal.alternate).toBe(true);
+  expect(terminal.screen).toMatch(/^1 of 1 held/);
+  expect(terminal.colouredScreen).toContain('\x1b[33mexclusive');
+  held.release();
+  await terminal.shows(/a\.flock +free/);
+  expect(terminal.screen).not.toContain('first label');
+  using _ = await lock(join(folder, 'b'), { label: 'second label' });
+  await terminal.shows(/b\.flock +exclusive .*second label/);
+  terminal.press('C-c');
+  await terminal.shows(/\$|#/);
+  while (terminal.alternate) await new Promise((resolve) => setImmediate(resolve));
+  expect(terminal.screen).not.toContain('second label');
+});
+
+needsTerminal('holdfast status --watch keeps to the size of the terminal', async () => {
+  const folder = temporaryFolder();
+  for (let i = 10; i < 50; i += 1) writeFileSync(join(folder, `${i}.flock`), '');
+  using _ = await lock(join(folder, 'z'), { label: '漢字のラベル'.repeat(10) });
+  const terminal = new Terminal(folder, 100, 10);
+  terminal.run('status', '--watch');
+  await terminal.shows(/z\.flock +exclusive/);
+  expect(terminal.screen).toMatch(/^1 of 41 held, 34 more below/);
+  terminal.resize(60, 20);
+  await terminal.shows(/^1 of 41 held, 24 more below/);
+  // One line each: nothing was wrapped.
+  const lines = terminal.screen.split('\n').filter((line) => line.includes('.flock'));
+  expect(lines.length).toBe(17);
+  terminal.press('C-c');
+});

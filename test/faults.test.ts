@@ -1,0 +1,202 @@
+import { constants } from 'node:os';
+import { lock, tryLock } from 'holdfast';
+import { describe, expect } from 'vitest';
+import { Actor } from './helpers/actor.js';
+import { untilBlocked } from './helpers/blocked.js';
+import { faultyActor, setFault } from './helpers/faulty-actor.js';
+import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+const { errno } = constants;
+
+const take = (actor: Actor, resource: string, how: 'lock' | 'tryLock' | 'lockSync') =>
+  actor.run(
+    async ({ holdfast, kept }, resource, how) => {
+      kept['lock'] = await holdfast[how](resource);
+      return kept['lock']?.held ?? null;
+    },
+    resource,
+    how,
+  );
+
+const letGo = (actor: Actor) =>
+  actor.run(({ kept }) => {
+    kept['lock'].release();
+    return kept['lock'].held as boolean;
+  });
+
+describe.each(['ENOLCK', 'ENOTSUP', 'ENOSYS'] as const)('a file system that says %s', (code) => {
+  needs('faults by LD_PRELOAD').each(['lock', 'tryLock', 'lockSync'] as const)(
+    'makes %s fail with that and its name, never succeed',
+    async (how) => {
+      const resource = temporaryResource();
+      const actor = await faultyActor();
+      await setFault(actor, 'LOCK', errno[code]);
+      await expect(take(actor, resource, how)).rejects.toMatchObject({
+        code,
+        errno: -errno[code],
+        syscall: 'flock',
+        path: `${resource}.flock`,
+        message: expect.stringMatching(/this file system, \S+, does not keep locks: set lockPath/),
+      });
+      await setFault(actor, 'LOCK', 0);
+      await expect(take(actor, resource, how)).resolves.toBe(true);
+    },
+  );
+});
+
+describe('a lock that cannot be unlocked', () => {
+  needs('faults by LD_PRELOAD')('is still held, and can be released again', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    await take(actor, resource, 'lock');
+    await setFault(actor, 'UNLOCK', errno.EIO);
+    await expect(letGo(actor)).rejects.toMatchObject({ code: 'EIO', syscall: 'flock' });
+    expect(tryLock(resource)).toBeNull();
+    await expect(actor.run(({ holdfast }) => holdfast.heldLocks().length)).resolves.toBe(1);
+    await setFault(actor, 'UNLOCK', 0);
+    await expect(letGo(actor)).resolves.toBe(false);
+    tryLock(resource)?.release();
+  });
+
+  needs('faults by LD_PRELOAD')('is handed over to the next task of the process', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    const count = await actor.run(
+      async ({ holdfast }, resource, eio) => {
+        const first = await holdfast.lock(resource);
+        let count = 0;
+        const tasks = Array.from({ length: 200 }, () =>
+          holdfast.withLock(resource, async () => {
+            count += 1;
+            await new Promise(setImmediate);
+          }),
+        );
+        process.env['FAULT_UNLOCK'] = String(eio);
+        first.release();
+        const last = await Promise.allSettled(tasks);
+        process.env['FAULT_UNLOCK'] = '0';
+        return { count, failed: last.filter(({ status }) => status === 'rejected').length };
+      },
+      resource,
+      errno.EIO,
+    );
+    // Nobody follows the last one, so its release has to fail.
+    expect(count).toEqual({ count: 200, failed: 1 });
+  });
+
+  needs('faults by LD_PRELOAD')('is free all the same when it is taken away', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    await take(actor, resource, 'lock');
+    await setFault(actor, 'UNLOCK', errno.EIO);
+    await expect(actor.run(({ holdfast }) => holdfast.releaseAll())).resolves.toBe(1);
+    using held = tryLock(resource);
+    expect(held?.held).toBe(true);
+  });
+
+  needs('faults by LD_PRELOAD')('fails its withLock, unless that failed by itself', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    const outcomes = await actor.run(
+      async ({ holdfast }, resource, eio) => {
+        const warnings: string[] = [];
+        process.on('warning', ({ message }) => warnings.push(message));
+        const unlockFails = () => {
+          process.env['FAULT_UNLOCK'] = String(eio);
+        };
+        const one = await holdfast.withLock(resource, unlockFails).catch(({ code }) => code);
+        process.env['FAULT_UNLOCK'] = '0';
+        holdfast.releaseAll();
+        const two = await holdfast
+          .withLock(resource, async () => {
+            unlockFails();
+            throw new Error('its own');
+          })
+          .catch(({ message }) => message);
+        await new Promise(setImmediate);
+        return {
+          one,
+          two,
+          warned: warnings.some((text) => text.includes('could not be released')),
+        };
+      },
+      resource,
+      errno.EIO,
+    );
+    expect(outcomes).toEqual({ one: 'EIO', two: 'its own', warned: true });
+  });
+});
+
+describe('no thread to wait in', () => {
+  needs('faults by LD_PRELOAD').each(['lock', 'lockSync'] as const)(
+    'is EAGAIN from %s, and the next wait succeeds',
+    async (how) => {
+      const resource = temporaryResource();
+      const held = await lock(resource);
+      const actor = await faultyActor();
+      await setFault(actor, 'THREAD', errno.EAGAIN);
+      await expect(take(actor, resource, how)).rejects.toMatchObject({
+        code: 'EAGAIN',
+        syscall: 'pthread_create',
+        message: expect.stringContaining('no thread to wait in'),
+      });
+      const descriptors = () =>
+        actor.run(() => process.getBuiltinModule('node:fs').readdirSync('/proc/self/fd').length);
+      const before = await descriptors();
+      await expect(take(actor, resource, how)).rejects.toMatchObject({ code: 'EAGAIN' });
+      expect(await descriptors()).toBe(before);
+      await setFault(actor, 'THREAD', 0);
+      const granted = take(actor, resource, how);
+      await untilBlocked(`${resource}.flock`, 1);
+      held.release();
+      await expect(granted).resolves.toBe(true);
+    },
+  );
+});
+
+needs('faults by LD_PRELOAD')('a full disk is ENOSPC, and nothing stays locked', async () => {
+  const resource = temporaryResource();
+  const actor = await faultyActor();
+  await setFault(actor, 'WRITE', errno.ENOSPC);
+  await expect(take(actor, resource, 'lock')).rejects.toMatchObject({
+    code: 'ENOSPC',
+    syscall: 'pwrite',
+    path: `${resource}.flock`,
+  });
+  using held = tryLock(resource);
+  expect(held?.held).toBe(true);
+});
+
+needs('sh', '/proc')('no descriptor left is EMFILE, and nothing is lost', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start({
+    execPath: 'sh',
+    execArgv: ['-c', 'ulimit -n 64; exec "$0" "$@"', process.execPath],
+  });
+  const outcome = await actor.run(async ({ holdfast, kept }, resource) => {
+    kept['locks'] = [];
+    const codes: string[] = [];
+    for (const how of ['lock', 'lockSync', 'tryLock'] as const) {
+      try {
+        for (let index = 0; index < 100; index += 1) {
+          kept['locks'].push(await holdfast[how](`${resource}-${how}-${index}`));
+        }
+      } catch (error) {
+        const { code, syscall } = error as NodeJS.ErrnoException;
+        codes.push(`${code} ${syscall}`);
+      }
+    }
+    const held = holdfast.heldLocks().length === kept['locks'].length;
+    // A queue of tasks on a lock of this process needs no descriptor.
+    const [first] = kept['locks'];
+    const queued = holdfast.lock(first.resource).then(
+      () => 'granted',
+      ({ code }) => code,
+    );
+    first.release();
+    return { codes, held, queued: await queued };
+  }, resource);
+  expect(outcome.codes).toEqual(['EMFILE open', 'EMFILE open', 'EMFILE open']);
+  expect(outcome.held).toBe(true);
+});

@@ -1,0 +1,119 @@
+import { lock, lockSync, tryLock } from 'holdfast';
+import { expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
+import { untilBlocked } from './helpers/blocked.js';
+import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
+
+/** An actor that holds the lock and lets go of it so many ms from now. */
+async function holderFor(resource: string, milliseconds: number): Promise<Actor> {
+  const actor = await Actor.start();
+  await actor.run(
+    ({ holdfast, kept }, resource, milliseconds) => {
+      kept['lock'] = holdfast.lockSync(resource, { label: 'busy' });
+      if (milliseconds > 0) setTimeout(() => kept['lock'].release(), milliseconds);
+    },
+    resource,
+    milliseconds,
+  );
+  return actor;
+}
+
+test('lockSync takes a free lock at once', () => {
+  using held = lockSync(temporaryResource(), { timeout: 0 });
+  expect(held).toMatchObject({ held: true, mode: 'exclusive', label: null });
+});
+
+test('lockSync blocks until another process lets go', async () => {
+  const resource = temporaryResource();
+  await holderFor(resource, 50);
+  using held = lockSync(resource);
+  expect(held.held).toBe(true);
+});
+
+test('lockSync wakes within its timeout, not at its end', async () => {
+  const resource = temporaryResource();
+  await holderFor(resource, 50);
+  const asked = performance.now();
+  using held = lockSync(resource, { timeout: 15_000 });
+  expect(held.held).toBe(true);
+  expect(performance.now() - asked).toBeLessThan(5_000 * slowness);
+});
+
+test('lockSync says after its timeout who holds the lock', async () => {
+  const resource = temporaryResource();
+  const actor = await holderFor(resource, 0);
+  const asked = performance.now();
+  expect(() => lockSync(resource, { timeout: 60 })).toThrow(
+    expect.objectContaining({
+      code: 'ERR_LOCK_TIMEOUT',
+      message: expect.stringMatching(new RegExp(`pid ${actor.pid} on host .*"busy"`)),
+    }),
+  );
+  expect(performance.now() - asked).toBeGreaterThan(58);
+});
+
+test('lockSync with timeout 0 makes one attempt', async () => {
+  const resource = temporaryResource();
+  await holderFor(resource, 0);
+  expect(() => lockSync(resource, { timeout: 0 })).toThrow('timed out after 0 ms');
+});
+
+test('lockSync of what this thread holds is a deadlock, said at once', () => {
+  const resource = temporaryResource();
+  using held = lockSync(resource);
+  expect(held.held).toBe(true);
+  expect(() => lockSync(resource)).toThrow(expect.objectContaining({ code: 'EDEADLK' }));
+  expect(() => lockSync(resource, { mode: 'shared', timeout: 60_000 })).toThrow(
+    expect.objectContaining({ code: 'EDEADLK' }),
+  );
+});
+
+test('lockSync shares with a reader of its own thread', () => {
+  const resource = temporaryResource();
+  using first = lockSync(resource, { mode: 'shared' });
+  using second = lockSync(resource, { mode: 'shared' });
+  expect([first.held, second.held]).toEqual([true, true]);
+});
+
+test('lockSync waits for a lock of this thread that has a lease, until that ends', () => {
+  const resource = temporaryResource();
+  const leased = lockSync(resource, { lease: 30 });
+  using held = lockSync(resource, { timeout: 10_000 });
+  expect([leased.held, held.held]).toEqual([false, true]);
+});
+
+needs('/proc')('lockSync and lock of one thread can wait for the same lock together', async () => {
+  const resource = temporaryResource();
+  await holderFor(resource, 100);
+  const waiting = lock(resource);
+  await untilBlocked(`${resource}.flock`, 1);
+  const refused = () => lockSync(resource, { timeout: 20 });
+  expect(refused).toThrow('timed out');
+  const held = await waiting;
+  expect(held.held).toBe(true);
+  expect(tryLock(resource)).toBeNull();
+  held.release();
+  lockSync(resource, { timeout: 5_000 }).release();
+});
+
+needs('POSIX signals', '/proc')('signals do not cut a wait of lockSync short', async () => {
+  const resource = temporaryResource();
+  const held = lockSync(resource);
+  const actor = await Actor.start();
+  const granted = actor.run(({ holdfast }, resource) => {
+    process.on('SIGUSR2', () => {});
+    process.on('SIGWINCH', () => {});
+    return holdfast.lockSync(resource).held;
+  }, resource);
+  await untilBlocked(`${resource}.flock`, 1);
+  for (let round = 0; round < 20; round += 1) {
+    actor.signal(round % 2 === 0 ? 'SIGUSR2' : 'SIGWINCH');
+    await new Promise(setImmediate);
+  }
+  await untilBlocked(`${resource}.flock`, 1);
+  held.release();
+  await expect(granted).resolves.toBe(true);
+});

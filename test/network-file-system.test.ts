@@ -1,0 +1,131 @@
+import { readdirSync } from 'node:fs';
+import { constants } from 'node:os';
+import { lock, tryLock } from 'holdfast';
+import { expect } from 'vitest';
+import type { Actor } from './helpers/actor.js';
+import { faultyActor, setFault } from './helpers/faulty-actor.js';
+import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+const { errno } = constants;
+const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
+const nfs = 0x6969;
+const openMs = 300;
+
+/** An actor that believes to be on NFS, where opening a lock file takes long. */
+async function slowActor(): Promise<Actor> {
+  const actor = await faultyActor();
+  await setFault(actor, 'STATFS', nfs);
+  await setFault(actor, 'OPEN_MS', openMs);
+  return actor;
+}
+
+needs('faults by LD_PRELOAD')('a slow open does not block the event loop', async () => {
+  const resource = temporaryResource();
+  const actor = await slowActor();
+  const { longest, held } = await actor.run(async ({ holdfast, kept }, resource) => {
+    let longest = 0;
+    let last = performance.now();
+    const heart = setInterval(() => {
+      longest = Math.max(longest, performance.now() - last);
+      last = performance.now();
+    }, 1);
+    kept['lock'] = await holdfast.lock(resource);
+    clearInterval(heart);
+    return { longest: Math.max(longest, performance.now() - last), held: kept['lock'].held };
+  }, resource);
+  expect(held).toBe(true);
+  expect(longest).toBeLessThan((openMs / 2) * slowness);
+  expect(tryLock(resource)).toBeNull();
+});
+
+needs('faults by LD_PRELOAD')('a lock excludes, waits, times out and is handed on', async () => {
+  const resource = temporaryResource();
+  const actor = await slowActor();
+  const held = await lock(resource);
+  await expect(
+    actor.run(
+      ({ holdfast }, resource) => holdfast.lock(resource, { timeout: 400 }).then(() => 'granted'),
+      resource,
+    ),
+  ).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+  const granted = actor.run(async ({ holdfast }, resource) => {
+    const order: number[] = [];
+    const tasks = [1, 2, 3].map((number) =>
+      holdfast.withLock(resource, () => void order.push(number)),
+    );
+    await Promise.all(tasks);
+    return order;
+  }, resource);
+  held.release();
+  await expect(granted).resolves.toEqual([1, 2, 3]);
+  using later = tryLock(resource);
+  expect(later?.held).toBe(true);
+});
+
+needs('faults by LD_PRELOAD')('a scope that waits for itself is told so, or nests', async () => {
+  const resource = temporaryResource();
+  const actor = await slowActor();
+  const outcome = await actor.run(async ({ holdfast }, resource) => {
+    const nest = (reentrant: boolean) =>
+      holdfast.withLock(resource, () =>
+        holdfast.withLock(resource, { reentrant }, () => 'nested').catch(({ code }) => code),
+      );
+    return [await nest(false), await nest(true)];
+  }, resource);
+  expect(outcome).toEqual(['EDEADLK', 'nested']);
+});
+
+needs('faults by LD_PRELOAD')('timeout 0 makes one attempt, however long it takes', async () => {
+  const resource = temporaryResource();
+  const actor = await slowActor();
+  const attempt = () =>
+    actor.run(async ({ holdfast }, resource) => {
+      const lock = await holdfast.lock(resource, { timeout: 0 });
+      lock.release();
+      return true;
+    }, resource);
+  await expect(attempt()).resolves.toBe(true);
+  using held = tryLock(resource);
+  expect(held?.held).toBe(true);
+  await expect(attempt()).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+});
+
+needs('faults by LD_PRELOAD')(
+  'an abort while it opens rejects at once, and leaves nothing',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await slowActor();
+    const { waited, message } = await actor.run(async ({ holdfast }, resource) => {
+      const controller = new AbortController();
+      const asked = performance.now();
+      const waiting = holdfast.lock(resource, { signal: controller.signal });
+      controller.abort(new Error('enough'));
+      const message = await waiting.catch(({ message }) => message);
+      return { waited: performance.now() - asked, message };
+    }, resource);
+    expect(message).toBe('enough');
+    expect(waited).toBeLessThan((openMs / 2) * slowness);
+    const threads = () => readdirSync(`/proc/${actor.pid}/task`).length;
+    const most = threads();
+    while (threads() === most) await new Promise(setImmediate);
+    using held = tryLock(resource);
+    expect(held?.held).toBe(true);
+  },
+);
+
+needs('faults by LD_PRELOAD').each(['EACCES', 'ENOENT'] as const)(
+  'a failure to open is %s of open',
+  async (code) => {
+    const resource = temporaryResource();
+    const actor = await slowActor();
+    const missing = code === 'ENOENT';
+    if (!missing) await setFault(actor, 'OPEN', errno.EACCES);
+    const path = missing ? `${resource}/missing/resource` : resource;
+    const attempt = actor.run(
+      ({ holdfast }, path) => holdfast.lock(path).then(() => 'granted'),
+      path,
+    );
+    await expect(attempt).rejects.toMatchObject({ code, syscall: 'open', path: `${path}.flock` });
+  },
+);

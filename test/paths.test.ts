@@ -1,0 +1,247 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { lock, tryLock } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
+import { faults } from './helpers/faults.js';
+import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+const isFree = (actor: Actor, resource: string) =>
+  actor.run(({ holdfast }, resource) => {
+    const lock = holdfast.tryLock(resource);
+    lock?.release();
+    return lock !== null;
+  }, resource);
+
+/** A task that asks under another name of the file must wait for the holder, and gets it next. */
+async function expectSameLock(resource: string, spelling: string | URL): Promise<void> {
+  const held = await lock(resource);
+  expect(tryLock(spelling)).toBeNull();
+  const next = lock(spelling);
+  held.release();
+  using granted = await next;
+  expect(granted.held).toBe(true);
+  expect(tryLock(resource)).toBeNull();
+}
+
+describe('the same lock is meant by', () => {
+  test('a relative path', async () => {
+    const resource = temporaryResource();
+    await expectSameLock(resource, relative(process.cwd(), resource));
+  });
+
+  test('a path with detours', async () => {
+    const resource = temporaryResource();
+    const folder = dirname(resource);
+    await expectSameLock(resource, `${folder}/../${basename(folder)}/./resource`);
+  });
+
+  test('a file URL, also with escaped characters', async () => {
+    const resource = join(temporaryFolder(), 'a b%c#d');
+    await expectSameLock(resource, pathToFileURL(resource));
+  });
+
+  test('a path with a slash at its end, and the lock file stands beside the folder', async () => {
+    const resource = temporaryResource();
+    mkdirSync(resource);
+    await expectSameLock(resource, `${resource}/`);
+    expect(existsSync(`${resource}.flock`)).toBe(true);
+  });
+
+  test('a path through a linked folder', async () => {
+    const resource = temporaryResource();
+    const link = join(temporaryFolder(), 'link');
+    symlinkSync(dirname(resource), link, 'junction');
+    await expectSameLock(resource, join(link, 'resource'));
+  });
+
+  test('a second name of the lock file', async () => {
+    const resource = temporaryResource();
+    tryLock(resource)?.release();
+    linkSync(`${resource}.flock`, `${resource}-2.flock`);
+    await expectSameLock(resource, `${resource}-2`);
+  });
+
+  needs('the right to mount')('a path through a bind mount', async () => {
+    const resource = temporaryResource();
+    const bound = temporaryFolder();
+    expect(spawnSync('mount', ['--bind', dirname(resource), bound]).status).toBe(0);
+    try {
+      await expectSameLock(resource, join(bound, 'resource'));
+    } finally {
+      spawnSync('umount', [bound]);
+    }
+  });
+});
+
+test('names of any script and with spaces work, and stay apart', () => {
+  const folder = temporaryFolder();
+  const names = ['ключ', '鍵', 'ключ 2', '🔒', "it's", 'new\nline'.replace('\n', '_')];
+  const held = names.map((name) => tryLock(join(folder, name)));
+  expect(held.every((lock) => lock?.held)).toBe(true);
+  for (const name of names) expect(tryLock(join(folder, name))).toBeNull();
+  for (const lock of held) lock?.release();
+});
+
+test('lockPath names the lock file exactly', () => {
+  const resource = temporaryResource();
+  using held = tryLock(resource, { lockPath: `${resource}.other` });
+  expect(held?.lockPath).toBe(`${resource}.other`);
+  expect(existsSync(`${resource}.flock`)).toBe(false);
+  expect(tryLock('something else', { lockPath: `${resource}.other` })).toBeNull();
+});
+
+test('a change of the working directory does not change what is waited for', async () => {
+  const resource = temporaryResource();
+  const held = await lock(resource);
+  const actor = await Actor.start({ cwd: dirname(resource) });
+  const granted = actor.run(async ({ holdfast, kept }) => {
+    const waiting = holdfast.lock('resource', { timeout: 10_000 });
+    process.chdir('/');
+    kept['lock'] = await waiting;
+    return kept['lock'].lockPath;
+  });
+  held.release();
+  await expect(granted).resolves.toBe(`${resource}.flock`);
+});
+
+test('a resource need not exist, and is never touched', () => {
+  const resource = temporaryResource();
+  tryLock(resource)?.release();
+  expect(existsSync(resource)).toBe(false);
+  writeFileSync(resource, 'precious');
+  using held = tryLock(resource);
+  expect(held?.held).toBe(true);
+  expect(readFileSync(resource, 'utf8')).toBe('precious');
+});
+
+// A lock on the data file itself would go along to the old inode.
+test('the resource can be replaced by renaming while it is locked', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  writeFileSync(resource, 'old');
+  const held = await lock(resource);
+  writeFileSync(`${resource}.new`, 'new');
+  renameSync(`${resource}.new`, resource);
+  await expect(isFree(actor, resource)).resolves.toBe(false);
+  held.release();
+  await expect(isFree(actor, resource)).resolves.toBe(true);
+});
+
+test('a lock file that is there means nothing', () => {
+  const resource = temporaryResource();
+  writeFileSync(`${resource}.flock`, '');
+  using held = tryLock(resource);
+  expect(held?.held).toBe(true);
+});
+
+test('whoever does not get the lock leaves the record of its holder as it is', async () => {
+  const resource = temporaryResource();
+  using held = await lock(resource, { label: 'first' });
+  const record = readFileSync(held.lockPath, 'utf8');
+  const actor = await Actor.start();
+  await expect(isFree(actor, resource)).resolves.toBe(false);
+  await expect(
+    actor.run(async ({ holdfast }, resource) => {
+      await holdfast.lock(resource, { timeout: 20, label: 'second', fileMode: 0o644 });
+    }, resource),
+  ).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+  expect(readFileSync(held.lockPath, 'utf8')).toBe(record);
+});
+
+test('with record: false nothing is written', () => {
+  const resource = temporaryResource();
+  using held = tryLock(resource, { record: false });
+  expect(held?.token).toBeUndefined();
+  expect(statSync(`${resource}.flock`).size).toBe(0);
+});
+
+describe('the permissions of a new lock file', () => {
+  const created = async (fileMode: number | undefined, umask: number): Promise<number> => {
+    const resource = temporaryResource();
+    const actor = await Actor.start();
+    await actor.run(
+      ({ holdfast }, resource, fileMode, umask) => {
+        process.umask(umask);
+        holdfast.tryLock(resource, fileMode === null ? {} : { fileMode })?.release();
+      },
+      resource,
+      fileMode ?? null,
+      umask,
+    );
+    return statSync(`${resource}.flock`).mode & 0o777;
+  };
+
+  needs('POSIX permissions').each([
+    [undefined, 0o022, 0o600],
+    [undefined, 0o000, 0o600],
+    [undefined, 0o777, 0o600],
+    [0o664, 0o077, 0o664],
+    [0o640, 0o777, 0o640],
+    [0o666, 0o022, 0o666],
+    [0o400, 0o000, 0o400],
+  ])('with fileMode %o and a umask of %o are %o', async (fileMode, umask, expected) => {
+    expect(await created(fileMode, umask)).toBe(expected);
+  });
+
+  needs('POSIX permissions')('of one that is there are left alone', () => {
+    const resource = temporaryResource();
+    tryLock(resource, { fileMode: 0o640 })?.release();
+    tryLock(resource, { fileMode: 0o600 })?.release();
+    expect(statSync(`${resource}.flock`).mode & 0o777).toBe(0o640);
+  });
+});
+
+describe('in a sticky world-writable folder', () => {
+  function sharedFolder(): string {
+    const folder = temporaryFolder();
+    chmodSync(folder, 0o1777);
+    return folder;
+  }
+
+  // fs.protected_regular refuses O_CREAT on the file of somebody else there, even to root.
+  needs('faults by LD_PRELOAD')('an existing lock file is opened without O_CREAT', async () => {
+    const resource = join(sharedFolder(), 'resource');
+    tryLock(resource)?.release();
+    const actor = await Actor.start({ env: { ...faults, FAULT_STICKY: '1' } });
+    await expect(isFree(actor, resource)).resolves.toBe(true);
+  });
+
+  needs('root')('users share a lock file that one of them opened to all', async () => {
+    const resource = join(sharedFolder(), 'resource');
+    const actor = await Actor.start({ uid: 65534, gid: 65534 });
+    await actor.run(({ holdfast, kept }, resource) => {
+      kept['lock'] = holdfast.tryLock(resource, { fileMode: 0o666 });
+    }, resource);
+    expect(tryLock(resource)).toBeNull();
+    await actor.run(({ kept }) => kept['lock'].release());
+    using held = tryLock(resource);
+    expect(held?.held).toBe(true);
+    await expect(isFree(actor, resource)).resolves.toBe(false);
+  });
+});
+
+test('a lock file is not removed by its holder', async () => {
+  const resource = temporaryResource();
+  const { ino } = await lock(resource).then((held) => {
+    const status = statSync(held.lockPath);
+    held.release();
+    return status;
+  });
+  expect(statSync(`${resource}.flock`).ino).toBe(ino);
+  rmSync(`${resource}.flock`);
+});

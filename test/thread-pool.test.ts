@@ -1,0 +1,55 @@
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
+import { untilBlocked } from './helpers/blocked.js';
+import { temporaryResource } from './helpers/folder.js';
+
+const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
+const waiters = 64;
+
+// Four blocking calls fill the thread pool of libuv: fs.readFile then waited for as long as they did.
+test('64 blocked waiters do not slow down fs.promises.readFile', async () => {
+  const resource = temporaryResource();
+  const [holding, waiting] = await Promise.all([Actor.start(), Actor.start()]);
+  await holding.run(
+    ({ holdfast, kept }, resource, waiters) => {
+      kept['locks'] = Array.from({ length: waiters }, (_, index) =>
+        holdfast.lockSync(`${resource}-${index}`),
+      );
+    },
+    resource,
+    waiters,
+  );
+  await waiting.run(
+    ({ holdfast, kept }, resource, waiters) => {
+      kept['waiting'] = Array.from({ length: waiters }, (_, index) =>
+        holdfast.lock(`${resource}-${index}`),
+      );
+    },
+    resource,
+    waiters,
+  );
+  for (let index = 0; index < waiters; index += 1) {
+    await untilBlocked(`${resource}-${index}.flock`, 1);
+  }
+  const delays = await waiting.run(
+    async (_, path) => {
+      const { readFile } = process.getBuiltinModule('node:fs').promises;
+      const delays: number[] = [];
+      for (let round = 0; round < 31; round += 1) {
+        const asked = performance.now();
+        await readFile(path);
+        delays.push(performance.now() - asked);
+      }
+      return delays.sort((a, b) => a - b);
+    },
+    fileURLToPath(import.meta.url),
+  );
+  // The median: a single slow read is the machine's, a full pool makes all of them slow.
+  expect(delays[15]).toBeLessThan(20 * slowness);
+  const granted = waiting.run(async ({ kept }) => (await Promise.all(kept['waiting'])).length);
+  await holding.run(({ kept }) => {
+    for (const lock of kept['locks']) lock.release();
+  });
+  await expect(granted).resolves.toBe(waiters);
+});
