@@ -225,6 +225,9 @@ int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset)
   return put == size ? 0 : kErrorNoSpace;
 }
 
+// A path can only be asked by opening it.
+bool WorthKeeping() { return false; }
+
 // Node's numbers belong to the C run-time library inside Node, not to ours, so only Node can tell.
 // Looked up by name: programs that have Node-API but not libuv could not load the addon otherwise.
 Descriptor FromNodeFd(int fd) {

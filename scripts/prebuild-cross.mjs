@@ -8,11 +8,13 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { cache, pythonPackages } from './lanes/cache.mjs';
 import { run } from './lanes/run.mjs';
+import { sourcesFor } from './prebuild/sources.mjs';
 import { targets } from './prebuild/targets.mjs';
 import { zig } from './prebuild/zig.mjs';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
+const gypFile = readFileSync('binding.gyp');
 const requested = process.argv.slice(2);
 const chosen = targets.filter(({ name }) => requested.length === 0 || requested.includes(name));
 const require = createRequire(import.meta.url);
@@ -42,14 +44,16 @@ async function importLibrary(folder, triple) {
 }
 
 async function build(target) {
-  const { file, flags, name, platform, sources, triple } = target;
+  const { file, flags, name, platform, triple } = target;
   const started = performance.now();
   // The linker puts files of its own beside its output.
   const folder = join(cache, 'cross', name);
   const output = join(folder, 'holdfast.node');
   mkdirSync(folder, { recursive: true });
   const libraries = platform === 'win32' ? [await importLibrary(folder, triple)] : [];
-  const inputs = [...sources.map((source) => `native/${source}`), ...libraries];
+  // The run-time library is inside on every system here.
+  const sources = new Set([...sourcesFor(platform, gypFile), 'native/static_runtime.cc']);
+  const inputs = [...sources, ...libraries];
   await zig(['c++', '-target', triple, ...commonFlags, ...inputs, ...flags, '-o', output]);
   mkdirSync(dirname(file), { recursive: true });
   copyFileSync(output, file);

@@ -1,14 +1,18 @@
 // What lanes install stays here, outside the checkout, so that the next run starts at once.
+import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { run } from './run.mjs';
 
-export const cache = join(
-  process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'),
-  'holdfast-lanes',
-);
+// Not in root's home, which is closed to others: some tests become somebody else.
+const shared = process.getuid?.() === 0 ? '/var/cache' : join(homedir(), '.cache');
+
+export const cache = join(process.env.XDG_CACHE_HOME ?? shared, 'holdfast-lanes');
+
+/** Short name of a text that decides what is installed. */
+export const digest = (text) => createHash('sha256').update(text).digest('hex').slice(0, 16);
 
 /** A folder of the cache that `fill(folder)` makes once; one that was interrupted starts again. */
 export async function cached(name, fill) {
@@ -47,6 +51,7 @@ export async function pythonPackages(...packages) {
 
 /** Installs Debian packages that are not there yet. */
 export async function debianPackages(...packages) {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the query language of dpkg
   const state = ['-W', '-f', '${Package} ${db:Status-Abbrev}\n', ...packages];
   const known = await run('dpkg-query', state, { quiet: true, mayFail: true });
   const missing = packages.filter((name) => !known.output.includes(`${name} ii`));

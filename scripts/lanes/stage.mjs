@@ -1,5 +1,4 @@
 // A copy of the package as a user has it, for another platform or runtime, with the tests beside it.
-import { createHash } from 'node:crypto';
 import {
   cpSync,
   existsSync,
@@ -14,7 +13,7 @@ import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { targets } from '../prebuild/targets.mjs';
-import { cache, cached } from './cache.mjs';
+import { cache, cached, digest } from './cache.mjs';
 import { readResults } from './report.mjs';
 import { run } from './run.mjs';
 
@@ -41,8 +40,8 @@ export async function binaryFor(name) {
 
 /** Dependencies as they are installed on another platform: `os`, `cpu` and `libc` as npm names them. */
 export async function dependenciesFor(platform) {
-  const lock = createHash('sha256').update(readFileSync('package-lock.json')).digest('hex');
-  const name = `modules-${Object.values(platform).join('-')}-${lock.slice(0, 16)}`;
+  const lock = digest(readFileSync('package-lock.json'));
+  const name = `modules-${Object.values(platform).join('-')}-${lock}`;
   const folder = await cached(name, async (prefix) => {
     for (const file of ['package.json', 'package-lock.json']) cpSync(file, join(prefix, file));
     const flags = Object.entries(platform).map(([key, value]) => `--${key}=${value}`);
@@ -67,28 +66,36 @@ export async function stage(folder, { binary, modules = join(root, 'node_modules
 
 export const stageFolder = (name) => join(cache, 'stage', name);
 
-/** Runs the test suite of a staged package with the program that `node` names, and its arguments. */
-export async function vitest(
-  folder,
-  node,
-  { env = {}, slowness = 1, minutes = 12, report = join(folder, 'report.json') } = {},
-) {
+/**
+ * Runs the test suite of a staged package with the program that `node` names, and its arguments.
+ * `lacking` has the names of tests that the system cannot pass, each with the reason; `files` are
+ * all unless they are named.
+ */
+export async function vitest(folder, node, options = {}) {
+  const { env, files = [], flags = [], lacking = {}, slowness = 1, minutes = 12, stdio } = options;
   const [command, ...args] = node;
-  const suite = ['node_modules/vitest/vitest.mjs', 'run', ...process.argv.slice(2)];
   const without = Object.keys(elsewhere).map((file) => `--exclude=${file}`);
+  const leftOut = Object.keys(lacking).join('|');
+  if (leftOut !== '') without.push(`--testNamePattern=^(?!.*(${leftOut}))`);
+  const suite = ['node_modules/vitest/vitest.mjs', 'run', ...flags, ...without, ...files];
   const reporters = ['--reporter=default', '--reporter=./vitest-reporter.mjs'];
-  await run(command, [...args, ...suite, ...without, ...reporters], {
+  const own = {
+    HOLDFAST_REPORT: 'report.json',
+    HOLDFAST_TEST_SLOWNESS: String(slowness),
+    NO_COLOR: '1',
+  };
+  await run(command, [...args, ...suite, ...process.argv.slice(2), ...reporters], {
     cwd: folder,
-    env: {
-      HOLDFAST_REPORT: report,
-      HOLDFAST_TEST_SLOWNESS: String(slowness),
-      NO_COLOR: '1',
-      ...env,
-    },
+    env: { ...own, ...env },
     mayFail: true,
     minutes,
+    stdio,
   });
-  const results = readResults(report, 'vitest');
+  const results = readResults(join(folder, 'report.json'), 'vitest');
+  for (const test of results.skipped) {
+    const known = Object.keys(lacking).find((name) => test.name.endsWith(name));
+    if (known !== undefined) test.reason = lacking[known];
+  }
   for (const [name, reason] of Object.entries(elsewhere)) results.skipped.push({ name, reason });
   return results;
 }

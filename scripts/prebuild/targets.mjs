@@ -1,19 +1,7 @@
 // The platforms that the package ships a binary for, and what the cross build has to know of each.
-const common = [
-  'binding.cc',
-  'holder_record.cc',
-  'holding.cc',
-  'lease_watchdog.cc',
-  'lock_handle.cc',
-  'lock_waiter.cc',
-  'static_runtime.cc',
-];
-const posix = ['file_lock_posix.cc', 'os_thread_posix.cc'];
-
-// The same sources, warnings and definitions for each system as in binding.gyp.
+// As in binding.gyp.
 const systems = {
   linux: {
-    sources: [...common, ...posix, 'file_status_linux.cc', 'turnstile_linux.cc'],
     flags: [
       ...['-O2', '-fPIC', '-fstack-protector-strong', '-D_GNU_SOURCE', '-D_FORTIFY_SOURCE=2'],
       ...['-Wl,-z,relro,-z,now', '-Wl,--build-id=none', '-Wl,--gc-sections'],
@@ -22,7 +10,6 @@ const systems = {
     ],
   },
   darwin: {
-    sources: [...common, ...posix, 'file_status_posix.cc', 'turnstile_none.cc'],
     flags: [
       ...['-O2', '-fPIC', '-fstack-protector-strong'],
       // Node-API is in the program that loads the addon.
@@ -31,7 +18,6 @@ const systems = {
     ],
   },
   win32: {
-    sources: [...common, 'file_lock_win.cc', 'os_thread_win.cc', 'error_win.cc'],
     flags: [
       // For size: the C++ run-time library is larger there.
       ...['-Os', '-DUNICODE', '-D_UNICODE', '-DNOMINMAX', '-DWIN32_LEAN_AND_MEAN'],
@@ -53,7 +39,7 @@ const triples = {
   'win32-arm64': 'aarch64-windows-gnu',
 };
 
-/** One for each binary: `name`, `file` under the package's folder, compiler triple, sources, flags. */
+/** One for each binary: `name`, `file` under the package's folder, compiler triple and flags. */
 export const targets = Object.entries(triples).map(([name, triple]) => {
   const [folder, libc] = name.split('.');
   const [platform] = folder.split('-');

