@@ -4,10 +4,18 @@ import { defineConfig } from 'vitest/config';
 // qemu and Wine are slower by this much; only limits are stretched, nothing waits for them.
 const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
 
+function built(file: string): string {
+  return fileURLToPath(new URL(`./dist/${file}`, import.meta.url));
+}
+
 export default defineConfig({
   resolve: {
     // The tests import what users import: the built package.
-    alias: { holdfast: fileURLToPath(new URL('./dist/index.js', import.meta.url)) },
+    alias: {
+      'holdfast/json-store': built('json-store/index.js'),
+      'holdfast/session-lock': built('session-lock/index.js'),
+      holdfast: built('index.js'),
+    },
   },
   test: {
     include: ['test/**/*.test.ts'],

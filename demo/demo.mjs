@@ -1,11 +1,12 @@
 // Shows the main job on real processes and real files: npm run demo
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { lock } from '../dist/index.js';
+import { leakStory } from './leak-story.mjs';
 
 const writers = 8;
 const turns = 25;
@@ -93,18 +94,12 @@ async function timeOut() {
   holder.kill();
 }
 
-/** The story of the leaked lock comes with the session locks. */
-async function tellStory() {
-  const story = new URL('./leak-story.mjs', import.meta.url);
-  if (existsSync(story)) await (await import(story.href)).tellLeakStory();
-}
-
 try {
   console.log('');
   await appendTogether();
   await killHolder();
   await timeOut();
-  await tellStory();
+  await leakStory();
 } finally {
   for (const child of children) child.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });

@@ -1,6 +1,8 @@
 #include "lock_handle.h"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 namespace holdfast {
@@ -9,6 +11,9 @@ namespace {
 // Each turn of the loop means that somebody deleted the file in the microsecond between open and
 // lock; whoever does that for ever deserves an error rather than a busy loop.
 constexpr int kMostReopens = 100;
+
+// Twice what a woken process takes to run on a busy machine of two cores, a fiftieth of a turn.
+constexpr std::chrono::microseconds kStepAside{200};
 
 // A loop that locks one path over and over would spend half its time on opening and closing. Only a
 // real loop is treated so: everybody else sees the descriptor closed when release() returns.
@@ -88,7 +93,11 @@ int LockHandle::Begin(LockWaiter::Body body, LockWaiter::Ended ended) {
 }
 
 int LockHandle::BeginWait(LockWaiter::Ended ended) {
-  const auto wait = [mode = request_.mode](Descriptor* open) { return Lock(*open, mode); };
+  const auto wait = [mode = request_.mode, in_turn = request_.in_turn](Descriptor* open) {
+    // Whoever was woken by the release that came just before needs a moment to take the lock.
+    if (in_turn) std::this_thread::sleep_for(kStepAside);
+    return Lock(*open, mode);
+  };
   return Begin(wait, std::move(ended));
 }
 

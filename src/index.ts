@@ -14,5 +14,6 @@ export { type InspectOptions, inspect, type LockStatus } from './inspect.js';
 export { reclaimLeaked } from './leak-check.js';
 export { lock, lockSync, tryLock } from './lock.js';
 export type { LockHolder, Whereabouts } from './lock-holder.js';
+export { openScope } from './open-scope.js';
 export type { LockMode, LockOptions, LockSyncOptions, TryLockOptions } from './options.js';
 export { type LockScope, withLock } from './with-lock.js';

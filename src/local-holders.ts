@@ -15,8 +15,9 @@ export class LocalHolders {
     return [...this.#holds.values()].filter((hold) => !hold.ended);
   }
 
+  /** One that tells another queue already is as good as one in another process. */
   add(file: LockFile): void {
-    if (file.hold === null) return;
+    if (file.hold === null || (file.successor !== null && file.successor !== this.#queue)) return;
     file.successor = this.#queue;
     this.#holds.set(file.number, file.hold);
   }

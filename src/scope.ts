@@ -3,7 +3,7 @@ import { FileLock } from './file-lock.js';
 import { type Hold, LockFile } from './lock-file.js';
 
 /**
- * The scope of a `withLock`, as its async context sees it. Contexts are captured by timers and
+ * The scope of a lock, as its async context sees it. Contexts are captured by timers and
  * sockets that live on, so nothing here may keep the lock from being collected.
  */
 export interface Scope {
@@ -21,7 +21,7 @@ export interface NestedQueue {
 
 // Started with the first scope, not at import: before Node 24 every promise of a process costs more
 // once a storage is in use.
-let storage: AsyncLocalStorage<Scope> | undefined;
+let storage: AsyncLocalStorage<Scope | undefined> | undefined;
 
 function heldScope(scope: Scope | undefined): Scope | undefined {
   let current = scope;
@@ -37,12 +37,22 @@ export function currentScope(): Scope | undefined {
 /** Runs a function as the scope of this lock. */
 export function runInScope<T>(lock: FileLock, fn: (lock: FileLock) => T): T {
   storage ??= new AsyncLocalStorage();
-  const scope: Scope = {
+  return storage.run(scopeOf(lock), fn, lock);
+}
+
+/** A scope of this lock inside the running one. */
+export function scopeOf(lock: FileLock): Scope {
+  return {
     hold: lock.hold,
     parent: currentScope(),
     nested: undefined,
   };
-  return storage.run(scope, fn, lock);
+}
+
+/** Makes the rest of the running code, and all that it starts, a part of this scope, or of none. */
+export function enterScope(scope: Scope | undefined): void {
+  storage ??= new AsyncLocalStorage();
+  storage.enterWith(scope);
 }
 
 /** The lock of a scope, if it is still held by anybody. */

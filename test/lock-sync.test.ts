@@ -98,22 +98,3 @@ needs('/proc')('lockSync and lock of one thread can wait for the same lock toget
   held.release();
   lockSync(resource, { timeout: 5_000 }).release();
 });
-
-needs('POSIX signals', '/proc')('signals do not cut a wait of lockSync short', async () => {
-  const resource = temporaryResource();
-  const held = lockSync(resource);
-  const actor = await Actor.start();
-  const granted = actor.run(({ holdfast }, resource) => {
-    process.on('SIGUSR2', () => {});
-    process.on('SIGWINCH', () => {});
-    return holdfast.lockSync(resource).held;
-  }, resource);
-  await untilBlocked(`${resource}.flock`, 1);
-  for (let round = 0; round < 20; round += 1) {
-    actor.signal(round % 2 === 0 ? 'SIGUSR2' : 'SIGWINCH');
-    await new Promise(setImmediate);
-  }
-  await untilBlocked(`${resource}.flock`, 1);
-  held.release();
-  await expect(granted).resolves.toBe(true);
-});

@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { lock, tryLock } from 'holdfast';
+import { lock, tryLock, withLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { faults } from './helpers/faults.js';
@@ -27,15 +27,21 @@ const isFree = (actor: Actor, resource: string) =>
     return lock !== null;
   }, resource);
 
-/** A task that asks under another name of the file must wait for the holder, and gets it next. */
+/** Tasks that ask under either name of the file wait for its holder, and get it in their order. */
 async function expectSameLock(resource: string, spelling: string | URL): Promise<void> {
   const held = await lock(resource);
   expect(tryLock(spelling)).toBeNull();
-  const next = lock(spelling);
+  const order: number[] = [];
+  const tasks = [spelling, resource, spelling, resource].map((name, number) =>
+    withLock(name, async () => {
+      expect([tryLock(resource), tryLock(spelling)]).toEqual([null, null]);
+      order.push(number);
+      await new Promise(setImmediate);
+    }),
+  );
   held.release();
-  using granted = await next;
-  expect(granted.held).toBe(true);
-  expect(tryLock(resource)).toBeNull();
+  await Promise.all(tasks);
+  expect(order).toEqual([0, 1, 2, 3]);
 }
 
 describe('the same lock is meant by', () => {

@@ -1,9 +1,20 @@
-import { copyFileSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { lock, lockSync, tryLock } from 'holdfast';
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { flock, lock, lockSync, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { temporaryResource } from './helpers/folder.js';
+import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { overlapping, parseIntervals } from './helpers/intervals.js';
 import { needs } from './helpers/needs.js';
 
@@ -138,6 +149,44 @@ test('waiters for a replaced lock file do not hold up those for another file', a
   await letGo(second);
   (await waiting).release();
 });
+
+test('waiters under two names of a replaced lock file all get their turn', async () => {
+  const resource = temporaryResource();
+  const alias = join(temporaryFolder(), 'link');
+  symlinkSync(dirname(resource), alias, 'junction');
+  const actor = await holder(resource);
+  const first = lock(resource);
+  await untilBlocked(`${resource}.flock`, 1);
+  rmSync(`${resource}.flock`);
+  const held = await lock(join(alias, 'resource'));
+  const second = lock(join(alias, 'resource'));
+  await letGo(actor);
+  // The first one has found the new file, for which there is another queue.
+  await untilBlocked(`${resource}.flock`, 1);
+  held.release();
+  const done = await Promise.all([first, second].map(async (next) => (await next).release()));
+  expect(done).toHaveLength(2);
+});
+
+// In a tight loop the descriptor is kept from one lock to the next.
+test.each(['renamed', 'deleted'] as const)(
+  'a loop of locks notices that its lock file was %s in between',
+  (fate) => {
+    const resource = temporaryResource();
+    for (let round = 0; round < 200; round += 1) tryLock(resource)?.release();
+    if (fate === 'deleted') rmSync(`${resource}.flock`);
+    else renameSync(`${resource}.flock`, `${resource}.old`);
+    const fd = openSync(`${resource}.flock`, 'wx');
+    expect(flock(fd, 'exclusive')).toBe(true);
+    expect(tryLock(resource)).toBeNull();
+    closeSync(fd);
+    for (let round = 0; round < 200; round += 1) {
+      const held = tryLock(resource);
+      expect(held?.held).toBe(true);
+      held?.release();
+    }
+  },
+);
 
 test('a copy of a held lock file is not locked', async () => {
   const resource = temporaryResource();

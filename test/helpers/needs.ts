@@ -43,12 +43,22 @@ function has(need: Need): boolean {
   if (result === undefined) {
     result = probes[need]();
     known.set(need, result);
-    if (!result) console.log(`skipping what needs ${need}: there is none here`);
   }
   return result;
 }
 
-/** `test` where everything that it needs is there, else one that is skipped, with its reason printed. */
-export function needs(...what: Need[]) {
-  return test.skipIf(what.filter((need) => !has(need)).length > 0);
+type Cases = readonly unknown[];
+
+// The reason goes into the report of the run, where skipIf() would leave it out.
+function skipping(reason: string) {
+  const skipped = (name: string) => test(name, (context) => context.skip(reason));
+  const each = (cases: Cases) => (name: string) =>
+    test.for(cases)(name, (_, context) => context.skip(reason));
+  return Object.assign(skipped, { each }) as unknown as Pick<typeof test, 'each'> & typeof test;
+}
+
+/** `test` where everything that it needs is there, else one that is skipped, with its reason. */
+export function needs(...what: Need[]): Pick<typeof test, 'each'> & typeof test {
+  const missing = what.filter((need) => !has(need));
+  return missing.length === 0 ? test : skipping(`needs ${missing.join(' and ')}`);
 }

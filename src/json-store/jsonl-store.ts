@@ -1,0 +1,204 @@
+import { type BigIntStats, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { FileLock } from '../index.js';
+import { JsonChangedError } from './errors.js';
+import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
+import { readLines } from './json-lines.js';
+import { parseJson } from './json-text.js';
+import { type LastLine, lastLine } from './last-line.js';
+import { assertNewest, replaceFile } from './replace-file.js';
+import { type StandardSchema, validate } from './standard-schema.js';
+import { syncFolder } from './temporary-file.js';
+
+/** What `jsonlStore` can be told; the options of the lock are those of `withLock`. */
+export interface JsonlStoreOptions<T> extends StoreLockOptions {
+  /** What each entry must be, checked at each read and before each write. Default: anything. */
+  schema?: StandardSchema<T>;
+  /** Told the torn line that a crash left at the end, when it is cut off. */
+  onTorn?: (line: string) => void;
+}
+
+/** Makes the entries that are to stay from those that are there. */
+export type Compaction<T> = (
+  entries: T[],
+  lock: FileLock,
+) => Iterable<T> | PromiseLike<Iterable<T>>;
+
+function lineOf(entry: unknown, path: string): string {
+  const text: string | undefined = JSON.stringify(entry);
+  if (text !== undefined) return `${text}\n`;
+  throw Object.assign(new TypeError(`${path} cannot hold ${String(entry)}: it has no JSON`), {
+    code: 'ERR_INVALID_ARG_VALUE',
+  });
+}
+
+/** A file of JSON lines that several processes append to. Made by `jsonlStore`. */
+export class JsonlStore<T> {
+  readonly #file: GuardedFile;
+  readonly #options: JsonlStoreOptions<T>;
+
+  /** @internal */
+  constructor(file: string | URL, options: JsonlStoreOptions<T>) {
+    this.#file = new GuardedFile(file, options);
+    this.#options = options;
+  }
+
+  /**
+   * Appends one entry, or all of an array, with one write under the lock. When this is done, they
+   * have reached the disk. A torn line that a crash left at the end is cut off first.
+   *
+   * @param entries an array is a list of entries; an entry that is an array itself goes into one.
+   * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock was lost meanwhile.
+   * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
+   * @throws {JsonChangedError} (`ERR_JSON_CHANGED`) when the file was changed meanwhile.
+   * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses an entry.
+   * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when an entry has no JSON.
+   * @throws {Error} with Node's shape when the operating system refuses; nothing was appended then.
+   */
+  async append(entries: T | readonly T[]): Promise<void> {
+    const list: readonly T[] = Array.isArray(entries) ? entries : [entries as T];
+    await this.#file.exclusively(async (path, lock) => {
+      const lines = Buffer.from(await this.#toLines(list, path));
+      if (lines.length === 0) return;
+      const { O_RDWR, O_APPEND, O_CREAT } = constants;
+      const handle = await open(path, O_RDWR | O_APPEND | O_CREAT, 0o600);
+      try {
+        const { size } = await handle.stat();
+        const last = await lastLine(handle, size);
+        await assertNewest(path, lock);
+        this.#appendTo(handle, lock, lines, last, path);
+        await handle.datasync();
+        if (size === 0) await syncFolder(dirname(path));
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+
+  /**
+   * The entries that were there when it began, without the lock. A torn line at the end is not among
+   * them. The file is read piece by piece.
+   *
+   * @throws {JsonFileError} (`ERR_JSON_FILE`) at a line that is not JSON.
+   * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) at an entry that the schema refuses.
+   * @throws {Error} with Node's shape, `ENOENT` when there is no file.
+   */
+  async *read(): AsyncGenerator<T, void, undefined> {
+    const path = await this.#file.path();
+    const handle = await open(path, 'r');
+    try {
+      yield* this.#entries(handle, path);
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /**
+   * Replaces all entries by those that the function makes from them. Readers and a crash find the old
+   * file or the new one, whole.
+   *
+   * @throws whatever the function throws.
+   * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock was lost meanwhile.
+   * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
+   * @throws {JsonChangedError} (`ERR_JSON_CHANGED`) when the file was changed meanwhile.
+   * @throws {JsonFileError} (`ERR_JSON_FILE`) at a line that is not JSON.
+   * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses an entry.
+   * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when an entry has no JSON.
+   * @throws {Error} with Node's shape, `ENOENT` when there is no file.
+   */
+  async compact(compaction: Compaction<T>): Promise<void> {
+    await this.#file.exclusively(async (path, lock) => {
+      const { entries, version } = await this.#readAll(path);
+      const text = await this.#toLines(await compaction(entries, lock), path);
+      await replaceFile({ path, lock, basis: version, write: (handle) => handle.writeFile(text) });
+    });
+  }
+
+  async #readAll(path: string): Promise<{ entries: T[]; version: BigIntStats }> {
+    const handle = await open(path, 'r');
+    try {
+      const version = await handle.stat({ bigint: true });
+      const entries: T[] = [];
+      for await (const entry of this.#entries(handle, path)) entries.push(entry);
+      return { entries, version };
+    } finally {
+      await handle.close();
+    }
+  }
+
+  // Up to the end of the last whole line, which nobody changes: what is behind it may be half
+  // written at this moment, or cut off at the next.
+  async *#entries(handle: FileHandle, path: string): AsyncGenerator<T, void, undefined> {
+    const { size } = await handle.stat();
+    const last = await lastLine(handle, size);
+    const end = last.whole ? size : last.start;
+    let number = 0;
+    for await (const line of readLines(handle, end)) {
+      number += 1;
+      if (isBlank(line)) continue;
+      const value = parseJson(line, path, number);
+      yield await validate(this.#options.schema, value, path, 'holds');
+    }
+  }
+
+  async #toLines(entries: Iterable<T>, path: string): Promise<string> {
+    const lines: string[] = [];
+    for (const entry of entries) {
+      const line = lineOf(entry, path);
+      await validate(this.#options.schema, JSON.parse(line), path, 'would get');
+      lines.push(line);
+    }
+    return lines.join('');
+  }
+
+  #appendTo(handle: FileHandle, lock: FileLock, lines: Buffer, last: LastLine, path: string): void {
+    const { fd } = handle;
+    const missesEnd = last.whole && last.text.length > 0;
+    const bytes = missesEnd ? Buffer.concat([Buffer.from('\n'), lines]) : lines;
+    // All synchronous from here: neither a busy event loop nor the thread pool comes in between.
+    lock.assertHeld();
+    const { size, nlink } = fstatSync(fd);
+    if (size !== last.end || nlink === 0) throw new JsonChangedError(path);
+    if (!last.whole) ftruncateSync(fd, last.start);
+    writeWhole(fd, bytes, last.whole ? last.end : last.start);
+    if (!last.whole) this.#options.onTorn?.(last.text.toString());
+  }
+}
+
+function isBlank(line: Buffer): boolean {
+  return line.every((byte) => byte <= 0x20);
+}
+
+// A disk that is full takes a part: that part must not stay.
+function writeWhole(fd: number, bytes: Buffer, before: number): void {
+  let done = 0;
+  try {
+    while (done < bytes.length) done += writeSync(fd, bytes, done);
+  } catch (error) {
+    if (done > 0) ftruncateSync(fd, before);
+    throw error;
+  }
+}
+
+/**
+ * A file of JSON lines, one entry a line, that several processes append to without tearing or losing
+ * an entry. Appending costs the same however long the file is.
+ *
+ * @param filePath the file; it need not exist. Its lock file stands beside it.
+ *
+ * @example The transcript of a chat
+ * ```ts
+ * import { jsonlStore } from 'holdfast/json-store';
+ *
+ * const session = jsonlStore<{ role: string; text: string }>('sessions/a.jsonl');
+ * await session.append({ role: 'user', text: 'hello' });
+ * for await (const { role, text } of session.read()) console.log(role, text);
+ * ```
+ */
+export function jsonlStore<T>(
+  filePath: string | URL,
+  options: JsonlStoreOptions<T> = {},
+): JsonlStore<T> {
+  return new JsonlStore(filePath, options);
+}

@@ -1,0 +1,75 @@
+import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { FileLock } from '../index.js';
+
+let count = 0;
+
+function prefixOf(path: string): string {
+  return `.${basename(path)}.`;
+}
+
+function writerOf(lock: FileLock): string {
+  return `${process.pid}.${lock.token}.`;
+}
+
+/** A path beside the file, for what will replace it. The name tells the writer and its token. */
+export function temporaryPath(path: string, lock: FileLock): string {
+  count += 1;
+  return join(dirname(path), `${prefixOf(path)}${writerOf(lock)}${count}.tmp`);
+}
+
+async function removeIfThere(path: string): Promise<void> {
+  await unlink(path).catch((error) => {
+    if (error.code !== 'ENOENT') throw error;
+  });
+}
+
+/**
+ * Removes what earlier writers left. Only holders of the lock write such files, so all that are not
+ * this holder's are of writers that died or lost the lock; those who live find nothing to rename.
+ */
+export async function removeLeftovers(path: string, lock: FileLock): Promise<void> {
+  const prefix = prefixOf(path);
+  const own = writerOf(lock);
+  for (const name of await readdir(dirname(path))) {
+    if (!name.startsWith(prefix)) continue;
+    const rest = name.slice(prefix.length);
+    if (!/^\d+\.\d+\.\d+\.tmp$/.test(rest) || rest.startsWith(own)) continue;
+    await removeIfThere(join(dirname(path), name));
+  }
+}
+
+/** Writes a new file that is on the disk when this is done, or not there. */
+export async function writeTemporary(
+  path: string,
+  mode: number,
+  write: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
+  const handle = await open(path, 'wx', 0o600);
+  try {
+    await write(handle);
+    if (mode !== 0o600) await handle.chmod(mode);
+    await handle.sync();
+  } catch (error) {
+    await handle.close();
+    await removeIfThere(path);
+    throw error;
+  }
+  await handle.close();
+}
+
+export async function discardTemporary(path: string): Promise<void> {
+  await removeIfThere(path);
+}
+
+/** Makes a rename, a creation or a removal in this folder survive a power failure. */
+export async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open folders like this, and its file systems journal names by themselves.
+  if (process.platform === 'win32') return;
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

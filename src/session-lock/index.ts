@@ -1,0 +1,20 @@
+export {
+  type CleanParams,
+  cleanStaleLockFiles,
+  inspectSessionLocks,
+  type SessionLockInspection,
+  type SessionLocks,
+} from './clean-stale.js';
+export { type RetryOptions, resolveSessionLockMaxHoldFromTimeout } from './durations.js';
+export { type BusyDetails, FileLockTimeoutError, SessionLockTimeoutError } from './errors.js';
+export {
+  type AcquiredFileLock,
+  acquireFileLock,
+  type FileLockOptions,
+  withFileLock,
+} from './file-lock.js';
+export {
+  acquireSessionWriteLock,
+  type SessionWriteLock,
+  type SessionWriteLockParams,
+} from './session-write-lock.js';

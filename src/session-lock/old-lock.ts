@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type FileLock, tryLock } from '../index.js';
+import { defaultStaleMs } from './durations.js';
+import {
+  createPayload,
+  isOrphaned,
+  ownPayload,
+  readPayload,
+  refreshPayload,
+  removePayload,
+} from './old-payload.js';
+
+export interface OldLockOptions {
+  /** The guarded file, normalized. */
+  readonly file: string;
+  /** The age in ms at which those who follow the old protocol steal; 0 where none is known. */
+  readonly staleMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** `performance.now()` when it is enough. */
+  readonly deadline: number;
+  readonly busy: (lockPath: string, owner: string) => Error;
+}
+
+const longestPollMs = 1_000;
+const pollStepMs = 50;
+const longestRefreshMs = 5_000;
+
+// How many handles share one old lock: those that nest in one another have the same token.
+const uses = new Map<string, number>();
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await sleep(ms, undefined, signal === undefined ? {} : { signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+/**
+ * The O_EXCL file `<file>.lock` of the old protocol, taken while the kernel's lock is held and given
+ * back before it, so that programs of both kinds exclude each other.
+ */
+export class OldLock {
+  readonly #path: string;
+  readonly #file: string;
+  readonly #token: string;
+  readonly #lock: WeakRef<FileLock>;
+  #timer: NodeJS.Timeout | undefined;
+  #released = false;
+
+  private constructor(lock: FileLock, file: string) {
+    this.#file = file;
+    this.#path = `${file}.lock`;
+    this.#token = String(lock.token);
+    this.#lock = new WeakRef(lock);
+  }
+
+  /** Waits for whoever holds it after the old protocol, by polling: there is no other way. */
+  static async take(lock: FileLock, options: OldLockOptions): Promise<OldLock> {
+    const own = new OldLock(lock, options.file);
+    const count = uses.get(own.#key) ?? 0;
+    if (count === 0) await own.#create(lock, options);
+    uses.set(own.#key, count + 1);
+    own.#keepFresh(lock, options.staleMs);
+    return own;
+  }
+
+  /** Counts once. The last one removes the file. */
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    clearInterval(this.#timer);
+    const count = (uses.get(this.#key) ?? 1) - 1;
+    if (count > 0) {
+      uses.set(this.#key, count);
+      return;
+    }
+    uses.delete(this.#key);
+    if (this.#lock.deref()?.held) this.#remove();
+    else this.#removeAfterLoss();
+  }
+
+  get #key(): string {
+    return `${this.#token} ${this.#path}`;
+  }
+
+  async #create(lock: FileLock, options: OldLockOptions): Promise<void> {
+    const { staleMs, deadline, signal, busy } = options;
+    for (let polls = 1; !createPayload(this.#path, ownPayload(this.#token)); polls += 1) {
+      const payload = readPayload(this.#path);
+      if (payload === null) continue;
+      // One that bears a token belongs to a holder of the kernel's lock, and that is us by now.
+      if (
+        payload.token !== undefined ||
+        isOrphaned(this.#path, payload, staleMs || defaultStaleMs)
+      ) {
+        removePayload(this.#path);
+        continue;
+      }
+      const left = deadline - performance.now();
+      if (left <= 0) {
+        throw busy(this.#path, payload.pid === undefined ? 'unknown' : `pid=${payload.pid}`);
+      }
+      await pause(Math.min(longestPollMs, pollStepMs * polls, left), signal);
+      // The time to hold it begins when it is all there.
+      lock.renew();
+    }
+  }
+
+  // Nothing here may keep a leaked lock from being collected, so the timer knows it weakly.
+  #keepFresh(lock: FileLock, staleMs: number): void {
+    const period = Math.min(longestRefreshMs, (staleMs || defaultStaleMs) / 4);
+    this.#timer = setInterval(() => this.#refresh(), period);
+    this.#timer.unref();
+    lock.signal.addEventListener('abort', () => this.#refresh(), { once: true });
+  }
+
+  #refresh(): void {
+    if (readPayload(this.#path)?.token !== this.#token) clearInterval(this.#timer);
+    else if (this.#lock.deref()?.held) refreshPayload(this.#path, ownPayload(this.#token));
+    else this.#removeAfterLoss();
+  }
+
+  // Whoever has the kernel's lock now may have put a file of its own there, so it is only touched
+  // under that lock.
+  #removeAfterLoss(): void {
+    uses.delete(this.#key);
+    using again = tryLock(this.#file, { record: false });
+    if (again !== null) this.#remove();
+  }
+
+  #remove(): void {
+    clearInterval(this.#timer);
+    if (readPayload(this.#path)?.token === this.#token) removePayload(this.#path);
+  }
+}

@@ -1,0 +1,120 @@
+import { closeSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs';
+
+/** What stands in a lock file of the old protocol. */
+export interface OldPayload {
+  pid?: number;
+  /** ISO 8601. */
+  createdAt?: string;
+  /** Start of the process in clock ticks since boot, Linux only (proc_pid_stat(5), field 22). */
+  starttime?: number;
+  /** Of those who hold the kernel's lock too: their fencing token. The old protocol ignores it. */
+  token?: string;
+}
+
+function startTimeOf(pid: number | 'self'): number | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The command name may contain anything, so fields are counted from its closing bracket.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+  } catch {
+    return null;
+  }
+}
+
+const ownStartTime = startTimeOf('self');
+
+/** What this process writes; the same number of bytes each time, to be written in place. */
+export function ownPayload(token: string): string {
+  const payload: OldPayload = {
+    pid: process.pid,
+    createdAt: new Date().toISOString(),
+    ...(ownStartTime !== null && { starttime: ownStartTime }),
+    token,
+  };
+  return JSON.stringify(payload, null, 2);
+}
+
+/** The payload at this path; empty when it cannot be understood, null when there is no file. */
+export function readPayload(path: string): OldPayload | null {
+  try {
+    const { pid, createdAt, starttime, token } = JSON.parse(readFileSync(path, 'utf8'));
+    return {
+      ...(Number.isInteger(pid) && pid > 0 && { pid }),
+      ...(typeof createdAt === 'string' && { createdAt }),
+      ...(Number.isInteger(starttime) && { starttime }),
+      ...(typeof token === 'string' && { token }),
+    };
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : {};
+  }
+}
+
+/** Creates the file, as the old protocol does. False when it exists. */
+export function createPayload(path: string, content: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, 'wx', 0o644);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+  try {
+    writeSync(fd, content);
+    return true;
+  } catch (error) {
+    unlinkSync(path);
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Writes over the file in place, so that nobody sees it empty. */
+export function refreshPayload(path: string, content: string): void {
+  const fd = openSync(path, 'r+');
+  try {
+    writeSync(fd, content, 0);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function removePayload(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function isOlder(path: string, ms: number): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && Date.now() - stats.mtimeMs > ms;
+}
+
+/**
+ * Whether the process that wrote this is gone. A living one is believed whatever its age: it may be
+ * slow, and taking its lock would cost what it is about to write.
+ */
+export function isOrphaned(path: string, payload: OldPayload, staleMs: number): boolean {
+  const { pid, createdAt, starttime } = payload;
+  // Torn: its writer is between two system calls, or has died there.
+  if (pid === undefined) return isOlder(path, staleMs);
+  if (!isAlive(pid)) return true;
+  if (starttime !== undefined) {
+    const current = startTimeOf(pid);
+    return current !== null && current !== starttime;
+  }
+  // In a container each process may have the same pid as the one before it.
+  const started = Date.now() - process.uptime() * 1000;
+  return pid === process.pid && createdAt !== undefined && Date.parse(createdAt) < started;
+}

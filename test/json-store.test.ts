@@ -1,0 +1,280 @@
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type FileLock, lock, withLock } from 'holdfast';
+import { type JsonFileError, jsonStore } from 'holdfast/json-store';
+import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { temporaryFolder } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+interface Counter {
+  count: number;
+}
+
+function temporaryStore(content?: string): string {
+  const file = join(temporaryFolder(), 'state.json');
+  if (content !== undefined) writeFileSync(file, content);
+  return file;
+}
+
+const increment = ({ count }: Counter) => ({ count: count + 1 });
+
+test('a value that was written is read back', async () => {
+  const file = temporaryStore();
+  const store = jsonStore<Counter>(file);
+  await store.write({ count: 1 });
+  expect(await store.read()).toEqual({ count: 1 });
+  expect(readFileSync(file, 'utf8')).toBe('{\n  "count": 1\n}\n');
+});
+
+test('update() gives the new value, and needs a file', async () => {
+  const store = jsonStore<Counter>(temporaryStore());
+  await expect(store.update(increment)).rejects.toMatchObject({ code: 'ENOENT' });
+  expect(await store.updateOr({ count: 41 }, increment)).toEqual({ count: 42 });
+  expect(await store.update(async (value) => increment(value))).toEqual({ count: 43 });
+});
+
+test('readOr() has a value for a missing file only', async () => {
+  const file = temporaryStore();
+  const store = jsonStore<Counter>(file);
+  expect(await store.readOr({ count: 7 })).toEqual({ count: 7 });
+  writeFileSync(file, '{');
+  await expect(store.readOr({ count: 7 })).rejects.toMatchObject({ code: 'ERR_JSON_FILE' });
+});
+
+test('delete() tells whether there was a file', async () => {
+  const file = temporaryStore('{}');
+  const store = jsonStore(file);
+  expect(await store.delete()).toBe(true);
+  expect(await store.delete()).toBe(false);
+  expect(existsSync(file)).toBe(false);
+});
+
+test('200 updates of one process at once all count', async () => {
+  const file = temporaryStore('{"count":0}');
+  const stores = Array.from({ length: 20 }, () => jsonStore<Counter>(file));
+  await Promise.all(stores.flatMap((store) => [...Array(10)].map(() => store.update(increment))));
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 200 });
+});
+
+test('when fn throws, the old value stays and no temporary file is left', async () => {
+  const file = temporaryStore('{"count":1}');
+  const failing = jsonStore<Counter>(file).update(() => {
+    throw new Error('no');
+  });
+  await expect(failing).rejects.toThrow('no');
+  expect(readFileSync(file, 'utf8')).toBe('{"count":1}');
+  expect(readdirSync(dirname(file)).sort()).toEqual(['state.json', 'state.json.flock']);
+});
+
+test('a value without JSON is refused', async () => {
+  const file = temporaryStore('1');
+  const store = jsonStore<unknown>(file);
+  await expect(store.write(undefined)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+  expect(readFileSync(file, 'utf8')).toBe('1');
+});
+
+test('a folder that is missing is made', async () => {
+  const file = join(temporaryFolder(), 'deep', 'er', 'state.json');
+  await jsonStore<Counter>(file).updateOr({ count: 0 }, increment);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 1 });
+});
+
+needs('POSIX permissions')(
+  'a new file is for its owner only, an old one keeps its mode',
+  async () => {
+    const file = temporaryStore();
+    const store = jsonStore<Counter>(file);
+    await store.write({ count: 1 });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    chmodSync(file, 0o664);
+    await store.update(increment);
+    expect(statSync(file).mode & 0o777).toBe(0o664);
+  },
+);
+
+needs('POSIX permissions')('a link to the file stays a link, and both have one lock', async () => {
+  const file = temporaryStore('{"count":0}');
+  const link = join(temporaryFolder(), 'link.json');
+  symlinkSync(file, link);
+  await Promise.all(
+    [...Array(20)].map((_, i) => jsonStore<Counter>(i % 2 ? file : link).update(increment)),
+  );
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 20 });
+});
+
+test('invalid JSON is an error with the file, line and column, and stays as it is', async () => {
+  for (const [content, line, column, reason] of [
+    ['{\n  "a": 1,\n  "b": x\n}', 3, 8, 'unexpected "x"'],
+    ['{"a":1', 1, 7, 'it ends too early'],
+    ['', 1, 1, 'the file is empty'],
+    ['{"a":"\n"}', 1, 7, 'unexpected "\\n"'],
+    ['[1,]', 1, 4, 'unexpected "]"'],
+    ['{"a":01}', 1, 7, 'unexpected "1"'],
+    ['"\\x"', 1, 2, 'unexpected "\\\\"'],
+    ['{} {}', 1, 4, 'unexpected "{"'],
+    ['tru', 1, 1, 'unexpected "t"'],
+    ['['.repeat(200_000), 1, undefined, undefined],
+  ] as const) {
+    const file = temporaryStore(content);
+    const error: JsonFileError = await jsonStore<never>(file)
+      .read()
+      .catch((caught) => caught);
+    expect(error).toMatchObject({ code: 'ERR_JSON_FILE', path: file, line, backup: null });
+    if (column !== undefined) {
+      expect(error.column).toBe(column);
+      expect(error.message).toBe(`${file}:${line}:${column} is not JSON: ${reason}`);
+    }
+    await expect(jsonStore(file).update((value) => value)).rejects.toThrow('is not JSON');
+    expect(readFileSync(file, 'utf8')).toBe(content);
+  }
+});
+
+test('bytes that are no UTF-8 are an error, not replacement characters', async () => {
+  const file = temporaryStore();
+  writeFileSync(file, Buffer.from([0x22, 0x61, 0xff, 0x22]));
+  const error = await jsonStore(file)
+    .read()
+    .catch((caught) => caught);
+  expect(error).toMatchObject({ code: 'ERR_JSON_FILE', line: 1, column: 3 });
+});
+
+test("onCorrupt: 'backup' moves the file aside, once, and goes on", async () => {
+  const file = temporaryStore('{"count":');
+  const store = jsonStore<Counter>(file, { onCorrupt: 'backup' });
+  const error: JsonFileError = await store.read().catch((caught) => caught);
+  expect(error).toMatchObject({ code: 'ERR_JSON_FILE', line: 1 });
+  expect(readFileSync(error.backup ?? '', 'utf8')).toBe('{"count":');
+  await expect(store.read()).rejects.toMatchObject({ code: 'ENOENT' });
+  writeFileSync(file, '}');
+  expect(await store.updateOr({ count: 1 }, increment)).toEqual({ count: 2 });
+  writeFileSync(file, '}');
+  expect(await store.readOr({ count: 5 })).toEqual({ count: 5 });
+  expect(readdirSync(dirname(file)).filter((name) => name.includes('corrupt'))).toHaveLength(3);
+});
+
+test('a schema of zod is kept at reading and at writing', async () => {
+  const file = temporaryStore('{"count":"1"}');
+  const schema = z.object({ count: z.number().int() });
+  const store = jsonStore(file, { schema });
+  const refused = { code: 'ERR_JSON_SCHEMA' };
+  await expect(store.read()).rejects.toMatchObject(refused);
+  await expect(store.read()).rejects.toThrow(/state\.json holds .* at count: .*number/);
+  await store.write({ count: 1 });
+  await expect(store.update(({ count }) => ({ count: count / 2 }))).rejects.toMatchObject(refused);
+  const read: Counter = await store.read();
+  expect(read).toEqual({ count: 1 });
+});
+
+test('what the schema makes of the value is what is read', async () => {
+  const file = temporaryStore('{}');
+  const store = jsonStore(file, { schema: z.object({ count: z.number().default(9) }) });
+  expect(await store.read()).toEqual({ count: 9 });
+});
+
+test('a holder that lost its lease while fn ran does not publish', async () => {
+  const file = temporaryStore('{"count":1}');
+  const store = jsonStore<Counter>(file, { lease: 50 });
+  let finish: (value: Counter) => void = () => {};
+  const late = store.update((_, held) => {
+    held.signal.addEventListener('abort', () => finish({ count: 100 }));
+    return new Promise<Counter>((resolve) => {
+      finish = resolve;
+    });
+  });
+  await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  await jsonStore<Counter>(file).update(increment);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 2 });
+  expect(readdirSync(dirname(file)).sort()).toEqual(['state.json', 'state.json.flock']);
+});
+
+test('fn may renew the lease as long as it works', async () => {
+  const file = temporaryStore('{"count":1}');
+  const value = await jsonStore<Counter>(file, { lease: 60 }).update(async (current, held) => {
+    for (let i = 0; i < 10; i += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 15));
+      held.renew();
+    }
+    return increment(current);
+  });
+  expect(value).toEqual({ count: 2 });
+});
+
+test('a change by somebody without the lock is not overwritten', async () => {
+  const file = temporaryStore('{"count":1}');
+  const update = jsonStore<Counter>(file).update((value) => {
+    writeFileSync(file, '{"count":50}');
+    return increment(value);
+  });
+  await expect(update).rejects.toMatchObject({ code: 'ERR_JSON_CHANGED', path: file });
+  expect(readFileSync(file, 'utf8')).toBe('{"count":50}');
+});
+
+test('an update inside the update of the same file is not lost', async () => {
+  const file = temporaryStore('{"count":1}');
+  const store = jsonStore<Counter>(file);
+  const outer = store.update(async (value) => {
+    await store.update(increment);
+    return increment(value);
+  });
+  await expect(outer).rejects.toMatchObject({ code: 'ERR_JSON_CHANGED' });
+  expect(await store.read()).toEqual({ count: 2 });
+});
+
+test('an update inside withLock() on the file nests', async () => {
+  const file = temporaryStore('{"count":1}');
+  await withLock(file, () => jsonStore<Counter>(file).update(increment));
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 2 });
+});
+
+test('when the lock file was deleted and locked anew, the older holder is refused', async () => {
+  const file = temporaryStore('{"count":1}');
+  let newer: FileLock | undefined;
+  const older = jsonStore<Counter>(file).update(async (value) => {
+    rmSync(`${file}.flock`);
+    newer = await lock(file, { minToken: 100n });
+    return increment(value);
+  });
+  await expect(older).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
+  expect(newer?.held).toBe(true);
+  newer?.release();
+  expect(readFileSync(file, 'utf8')).toBe('{"count":1}');
+});
+
+test('a store keeps its tokens growing although the lock file is deleted', async () => {
+  const file = temporaryStore('{"count":1}');
+  const store = jsonStore<Counter>(file);
+  const tokens: bigint[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    await store.update((value, held) => {
+      tokens.push(held.token ?? -1n);
+      return value;
+    });
+    rmSync(`${file}.flock`);
+  }
+  expect(tokens).toEqual([1n, 2n, 3n]);
+});
+
+test('leftovers of other writers go at the first update, other files stay', async () => {
+  const file = temporaryStore('{"count":1}');
+  const folder = dirname(file);
+  for (const name of ['.state.json.77.5.1.tmp', '.state.json.tmp', '.other.json.77.5.1.tmp']) {
+    writeFileSync(join(folder, name), '{');
+  }
+  await jsonStore<Counter>(file).update(increment);
+  expect(readdirSync(folder).sort()).toEqual([
+    '.other.json.77.5.1.tmp',
+    '.state.json.tmp',
+    'state.json',
+    'state.json.flock',
+  ]);
+});

@@ -1,0 +1,115 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { lock, tryLock } from 'holdfast';
+import {
+  acquireSessionWriteLock,
+  cleanStaleLockFiles,
+  inspectSessionLocks,
+} from 'holdfast/session-lock';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from './helpers/folder.js';
+import { SessionHolder } from './helpers/session-holder.js';
+
+async function killedHolder(sessionFile: string): Promise<number> {
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile });
+  await holder.kill();
+  return holder.pid;
+}
+
+test('a lock that is held is not stale, however old it is', async () => {
+  const sessionsDir = temporaryFolder();
+  const sessionFile = join(sessionsDir, 'a.jsonl');
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile });
+  const nowMs = Date.now() + 10 * 365 * 24 * 3_600_000;
+  const { locks, cleaned } = await cleanStaleLockFiles({ sessionsDir, staleMs: 1, nowMs });
+  expect(cleaned).toEqual([]);
+  expect(locks).toEqual([
+    {
+      lockPath: `${sessionFile}.flock`,
+      pid: holder.pid,
+      pidAlive: true,
+      createdAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      ageMs: expect.any(Number),
+      stale: false,
+      staleReasons: [],
+      removed: false,
+    },
+  ]);
+  expect(locks[0]?.ageMs).toBe(nowMs - Date.parse(locks[0]?.createdAt ?? ''));
+});
+
+test('a lock that a killed process left is stale, and is removed', async () => {
+  const sessionsDir = temporaryFolder();
+  const sessionFile = join(sessionsDir, 'a.jsonl');
+  const pid = await killedHolder(sessionFile);
+  const found = { pid, pidAlive: false, stale: true, staleReasons: ['dead-pid'] };
+  const looked = await inspectSessionLocks({ sessionsDir });
+  expect(looked).toEqual({ locks: [expect.objectContaining(found)], cleaned: [] });
+  const kept = await cleanStaleLockFiles({ sessionsDir, removeStale: false });
+  expect(kept.cleaned).toEqual([]);
+  const warnings: string[] = [];
+  const { locks, cleaned } = await cleanStaleLockFiles({
+    sessionsDir,
+    log: { warn: (message) => warnings.push(message) },
+  });
+  expect(cleaned).toEqual([expect.objectContaining({ ...found, removed: true })]);
+  expect(locks).toEqual(cleaned);
+  expect(warnings).toEqual([`removed stale session lock: ${sessionFile}.flock (dead-pid)`]);
+  expect(existsSync(`${sessionFile}.flock`)).toBe(false);
+});
+
+test('a lock whose lease ran out is stale although its process lives', async () => {
+  const sessionsDir = temporaryFolder();
+  const sessionFile = join(sessionsDir, 'a.jsonl');
+  const session = await acquireSessionWriteLock({ sessionFile, maxHoldMs: 30 });
+  await new Promise((resolve) => session.lock.signal.addEventListener('abort', resolve));
+  const { locks } = await inspectSessionLocks({ sessionsDir });
+  expect(locks).toEqual([
+    expect.objectContaining({ pid: process.pid, pidAlive: true, staleReasons: ['lost'] }),
+  ]);
+});
+
+test('a lock that was released is neither stale nor removed', async () => {
+  const sessionsDir = temporaryFolder();
+  await (await acquireSessionWriteLock({ sessionFile: join(sessionsDir, 'a.jsonl') })).release();
+  const { locks, cleaned } = await cleanStaleLockFiles({ sessionsDir });
+  expect(cleaned).toEqual([]);
+  expect(locks).toEqual([expect.objectContaining({ stale: false, removed: false })]);
+});
+
+test('only the locks of sessions are looked at, sorted; a missing folder has none', async () => {
+  const sessionsDir = temporaryFolder();
+  for (const name of ['b.jsonl.flock', 'a.jsonl.flock', 'c.json.flock', 'a.jsonl']) {
+    writeFileSync(join(sessionsDir, name), '');
+  }
+  const { locks } = await cleanStaleLockFiles({ sessionsDir });
+  expect(locks.map(({ lockPath }) => lockPath)).toEqual([
+    join(sessionsDir, 'a.jsonl.flock'),
+    join(sessionsDir, 'b.jsonl.flock'),
+  ]);
+  const nowhere = { sessionsDir: join(sessionsDir, 'nowhere') };
+  expect(await inspectSessionLocks(nowhere)).toEqual({ locks: [], cleaned: [] });
+});
+
+test('whoever waits for a lock file that is removed gets the new one', async () => {
+  const sessionsDir = temporaryFolder();
+  const sessionFile = join(sessionsDir, 'a.jsonl');
+  for (let round = 0; round < 20; round += 1) {
+    using stale = tryLock(sessionFile, { lease: 1 });
+    await new Promise((resolve) => stale?.signal.addEventListener('abort', resolve));
+    const [first, , second] = await Promise.all([
+      lock(sessionFile).then((held) => {
+        held.release();
+        return held.held;
+      }),
+      cleanStaleLockFiles({ sessionsDir }),
+      lock(sessionFile),
+    ]);
+    expect(first).toBe(false);
+    expect(tryLock(sessionFile)).toBeNull();
+    second.release();
+  }
+  expect(readdirSync(sessionsDir).length).toBeLessThanOrEqual(1);
+});

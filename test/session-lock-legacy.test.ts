@@ -1,0 +1,214 @@
+import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { tryLock } from 'holdfast';
+import { acquireFileLock, acquireSessionWriteLock, withFileLock } from 'holdfast/session-lock';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+import { type Kind, SessionHolder } from './helpers/session-holder.js';
+
+function temporarySession(): string {
+  return join(temporaryFolder(), 'a.jsonl');
+}
+
+function payload(file: string): Record<string, unknown> {
+  return JSON.parse(readFileSync(`${file}.lock`, 'utf8'));
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 15_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('it did not happen within 15 s');
+    await nextTurn();
+  }
+}
+
+const legacy = true;
+const retries = { retries: 1, factor: 1, minTimeout: 100, maxTimeout: 100 };
+
+test('legacy takes the file of the old protocol too, and gives it back first', async () => {
+  const sessionFile = temporarySession();
+  const session = await acquireSessionWriteLock({ sessionFile, legacy });
+  const { pid, createdAt } = payload(sessionFile);
+  expect(pid).toBe(process.pid);
+  expect(Date.now() - Date.parse(String(createdAt))).toBeLessThan(10_000);
+  await session.release();
+  expect(existsSync(`${sessionFile}.lock`)).toBe(false);
+  using free = tryLock(sessionFile);
+  expect(free?.held).toBe(true);
+});
+
+needs('/proc')('the start time in the payload is the one of /proc', async () => {
+  const sessionFile = temporarySession();
+  await using _ = await acquireSessionWriteLock({ sessionFile, legacy });
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  expect(payload(sessionFile)['starttime']).toBe(Number(fields[19]));
+});
+
+test('legacy nests, and the last release removes the file', async () => {
+  const sessionFile = temporarySession();
+  const first = await acquireSessionWriteLock({ sessionFile, legacy });
+  const second = await acquireFileLock(sessionFile, { retries, stale: 30_000, legacy });
+  await withFileLock(sessionFile, { retries, stale: 30_000, legacy }, () => {});
+  await first.release();
+  expect(payload(sessionFile)['pid']).toBe(process.pid);
+  await second.release();
+  expect(existsSync(`${sessionFile}.lock`)).toBe(false);
+});
+
+test('withFileLock() gives the file of the old protocol back when fn throws', async () => {
+  const file = temporarySession();
+  const failing = withFileLock(file, { retries, stale: 30_000, legacy }, () => {
+    expect(existsSync(`${file}.lock`)).toBe(true);
+    throw new Error('no');
+  });
+  await expect(failing).rejects.toThrow('no');
+  expect(existsSync(`${file}.lock`)).toBe(false);
+});
+
+test('a holder after the old protocol keeps out a new one, until it releases', async () => {
+  const sessionFile = temporarySession();
+  const old = await SessionHolder.start();
+  await old.acquire('old', { sessionFile });
+  const waiting = acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 120 });
+  await expect(waiting).rejects.toThrow(
+    `session file locked (timeout 120ms): pid=${old.pid} ${sessionFile}.lock`,
+  );
+  using free = tryLock(sessionFile);
+  expect(free?.held).toBe(true);
+  free?.release();
+  const later = acquireSessionWriteLock({ sessionFile, legacy });
+  await old.release();
+  await (await later).release();
+});
+
+test('a new holder keeps out one after the old protocol, until it releases', async () => {
+  const sessionFile = temporarySession();
+  const session = await acquireSessionWriteLock({ sessionFile, legacy });
+  const old = await SessionHolder.start();
+  const waiting = old.acquire('old', { sessionFile, timeoutMs: 120 });
+  await expect(waiting).rejects.toThrow(`pid=${process.pid} ${sessionFile}.lock`);
+  const later = old.acquire('old', { sessionFile });
+  await session.release();
+  await later;
+});
+
+for (const [dying, next] of [
+  ['old', 'new'],
+  ['new', 'old'],
+  ['new', 'new'],
+] as const) {
+  test(`after SIGKILL of ${dying === 'old' ? 'an' : 'a'} ${dying} holder a ${next} one gets the lock`, async () => {
+    const sessionFile = temporarySession();
+    const holder = await SessionHolder.start();
+    await holder.acquire(dying, { sessionFile, legacy });
+    const heir = await SessionHolder.start();
+    const inherited = heir.acquire(next, { sessionFile, legacy });
+    await holder.kill();
+    await inherited;
+    expect(payload(sessionFile)['pid']).toBe(heir.pid);
+  });
+}
+
+test('an old holder that lives is believed, however old its file is', async () => {
+  const sessionFile = temporarySession();
+  const old = await SessionHolder.start();
+  await old.acquire('old', { sessionFile });
+  writeFileSync(
+    `${sessionFile}.lock`,
+    JSON.stringify({ pid: old.pid, createdAt: '2020-01-01T00:00:00.000Z' }),
+  );
+  utimesSync(`${sessionFile}.lock`, 1, 1);
+  const waiting = acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60, staleMs: 1 });
+  await expect(waiting).rejects.toThrow('session file locked');
+});
+
+test('a file of this pid from before this process started is of an earlier container', async () => {
+  const sessionFile = temporarySession();
+  writeFileSync(
+    `${sessionFile}.lock`,
+    JSON.stringify({ pid: process.pid, createdAt: '2020-01-01T00:00:00.000Z' }),
+  );
+  await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
+});
+
+needs('/proc')('a pid that another process has now is not believed', async () => {
+  const sessionFile = temporarySession();
+  const other = await SessionHolder.start();
+  const createdAt = new Date().toISOString();
+  writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid: other.pid, createdAt, starttime: 1 }));
+  await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
+});
+
+test('a torn file is left alone while it is young', async () => {
+  const sessionFile = temporarySession();
+  writeFileSync(`${sessionFile}.lock`, '{"pid":');
+  const waiting = acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 });
+  await expect(waiting).rejects.toThrow(`unknown ${sessionFile}.lock`);
+  utimesSync(`${sessionFile}.lock`, 1, 1);
+  await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
+});
+
+test('the file is kept fresh, so that nobody finds it too old', async () => {
+  const sessionFile = temporarySession();
+  await using _ = await acquireSessionWriteLock({ sessionFile, legacy, staleMs: 200 });
+  const { createdAt } = payload(sessionFile);
+  const { mtimeMs } = statSync(`${sessionFile}.lock`);
+  await until(() => payload(sessionFile)['createdAt'] !== createdAt);
+  expect(statSync(`${sessionFile}.lock`).mtimeMs).toBeGreaterThan(mtimeMs);
+  const old = await SessionHolder.start();
+  const waiting = old.acquire('old', { sessionFile, timeoutMs: 500, staleMs: 200 });
+  await expect(waiting).rejects.toThrow(`pid=${process.pid}`);
+});
+
+test('when the lease ends, the file of the old protocol goes as well', async () => {
+  const sessionFile = temporarySession();
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile, legacy, maxHoldMs: 100 });
+  const old = await SessionHolder.start();
+  await old.acquire('old', { sessionFile });
+  expect(payload(sessionFile)['pid']).toBe(old.pid);
+  await holder.release();
+  expect(payload(sessionFile)['pid']).toBe(old.pid);
+});
+
+test('while the loser of a lease is blocked, a new holder clears its file away', async () => {
+  const sessionFile = temporarySession();
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile, legacy, maxHoldMs: 150 });
+  const blocked = holder.block(1_500);
+  await using session = await acquireSessionWriteLock({ sessionFile, legacy });
+  expect(payload(sessionFile)['pid']).toBe(process.pid);
+  await blocked;
+  await holder.release();
+  expect(payload(sessionFile)['pid']).toBe(process.pid);
+  expect(session.lock.held).toBe(true);
+});
+
+test('old and new programs count one session alone, while some are killed', {
+  timeout: 60_000,
+}, async () => {
+  const folder = temporaryFolder();
+  const sessionFile = join(folder, 'a.jsonl');
+  const witness = join(folder, 'inside');
+  writeFileSync(sessionFile, '0');
+  const params = { sessionFile, legacy, timeoutMs: 30_000 };
+  const kinds: Kind[] = ['old', 'new', 'old', 'new'];
+  const times = 12;
+  const count = async (kind: Kind) => {
+    const holder = await SessionHolder.start();
+    await holder.count(kind, params, witness, times);
+    await holder.kill();
+  };
+  const killSome = async () => {
+    for (let round = 0; round < 4; round += 1) {
+      const victim = await SessionHolder.start();
+      await victim.acquire(round % 2 === 0 ? 'new' : 'old', params);
+      await victim.kill();
+    }
+  };
+  await Promise.all([...kinds.map(count), killSome()]);
+  expect(readFileSync(sessionFile, 'utf8')).toBe(String(kinds.length * times));
+});

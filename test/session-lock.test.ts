@@ -1,0 +1,379 @@
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { inspect, tryLock } from 'holdfast';
+import { jsonlStore } from 'holdfast/json-store';
+import {
+  acquireFileLock,
+  acquireSessionWriteLock,
+  type FileLockOptions,
+  FileLockTimeoutError,
+  resolveSessionLockMaxHoldFromTimeout,
+  SessionLockTimeoutError,
+  withFileLock,
+} from 'holdfast/session-lock';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+import { SessionHolder } from './helpers/session-holder.js';
+
+function options(budget = 10_000, others: Partial<FileLockOptions> = {}): FileLockOptions {
+  const retries = { retries: 1, factor: 1, minTimeout: budget, maxTimeout: budget };
+  return { retries, stale: 30_000, ...others };
+}
+
+function temporarySession(): string {
+  return join(temporaryFolder(), 'a.jsonl');
+}
+
+async function leaseOf(file: string): Promise<number | null | undefined> {
+  return (await inspect(file)).holder?.lease;
+}
+
+test('withFileLock() gives the result of fn, and the file is free afterwards', async () => {
+  const file = temporarySession();
+  const result = await withFileLock(file, options(), async () => {
+    expect(tryLock(file)).toBeNull();
+    return 42;
+  });
+  expect(result).toBe(42);
+  using free = tryLock(file);
+  expect(free?.held).toBe(true);
+});
+
+test('withFileLock() frees the file when fn throws, before or after its first await', async () => {
+  const file = temporarySession();
+  const early = withFileLock(file, options(), () => {
+    throw new Error('early');
+  });
+  await expect(early).rejects.toThrow('early');
+  const late = withFileLock(file, options(), async () => {
+    await nextTurn();
+    throw new Error('late');
+  });
+  await expect(late).rejects.toThrow('late');
+  using free = tryLock(file);
+  expect(free?.held).toBe(true);
+});
+
+test('an error of fn about another lock stays what it is', async () => {
+  const file = temporarySession();
+  const other = temporarySession();
+  using _ = tryLock(other);
+  const inner = withFileLock(file, options(), () => withFileLock(other, options(1), () => {}));
+  await expect(inner).rejects.toThrow(`file lock timeout for ${other}`);
+});
+
+test('acquireFileLock() tells the lock file and is released by hand', async () => {
+  const file = temporarySession();
+  const held = await acquireFileLock(file, options());
+  expect(held.lockPath).toBe(`${file}.flock`);
+  expect(held.lock.held).toBe(true);
+  await held.release();
+  using free = tryLock(file);
+  expect(free?.held).toBe(true);
+});
+
+test('a file that stays locked gives the message and the code that callers match', async () => {
+  const file = temporarySession();
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile: file });
+  for (const attempt of [
+    withFileLock(file, options(30), () => {}),
+    acquireFileLock(file, options(30)),
+  ]) {
+    const error = await attempt.catch((caught) => caught);
+    expect(error).toBeInstanceOf(FileLockTimeoutError);
+    expect(error.message).toBe(`file lock timeout for ${file}`);
+    expect(error).toMatchObject({
+      code: 'file_lock_timeout',
+      lockPath: `${file}.flock`,
+      owner: `pid=${holder.pid}`,
+      timeoutMs: 30,
+      cause: { code: 'ERR_LOCK_TIMEOUT' },
+    });
+  }
+});
+
+test('a session that stays locked gives the message and the reason that callers match', async () => {
+  const sessionFile = temporarySession();
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile });
+  const error = await acquireSessionWriteLock({ sessionFile, timeoutMs: 50 }).catch((e) => e);
+  expect(error).toBeInstanceOf(SessionLockTimeoutError);
+  expect(error.message).toBe(
+    `session file locked (timeout 50ms): pid=${holder.pid} ${sessionFile}.flock`,
+  );
+  expect(error).toMatchObject({
+    code: 'file_lock_timeout',
+    reason: 'session_busy',
+    timeoutMs: 50,
+    lockPath: `${sessionFile}.flock`,
+    owner: `pid=${holder.pid}`,
+  });
+});
+
+test('the delays of the retries are one time to wait, and a release ends it at once', async () => {
+  const file = temporarySession();
+  const waited = async (retries: FileLockOptions['retries']) => {
+    const before = performance.now();
+    const error = await acquireFileLock(file, { retries, stale: 1 }).catch((caught) => caught);
+    expect(performance.now() - before).toBeGreaterThanOrEqual(error.timeoutMs - 1);
+    return error.timeoutMs;
+  };
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile: file });
+  expect(await waited({ retries: 4, factor: 2, minTimeout: 10, maxTimeout: 50 })).toBe(120);
+  expect(await waited({ retries: 3, factor: 1, minTimeout: 20, maxTimeout: 50 })).toBe(60);
+  expect(await waited({ retries: 2, factor: 2, minTimeout: 90, maxTimeout: 60 })).toBe(120);
+  expect(await waited({ retries: 0, factor: 2, minTimeout: 90, maxTimeout: 60 })).toBe(0);
+  expect(await waited({ retries: 5, factor: 2, minTimeout: 0, maxTimeout: 60 })).toBe(0);
+
+  const forever = { retries: Number.POSITIVE_INFINITY, factor: 2, minTimeout: 9, maxTimeout: 99 };
+  const waiting = acquireFileLock(file, { retries: forever, stale: 1, randomize: true } as never);
+  await nextTurn();
+  await holder.release();
+  await (await waiting).release();
+});
+
+test('an old lock of somebody who lives is never stolen', async () => {
+  const sessionFile = temporarySession();
+  const holder = await SessionHolder.start();
+  await holder.acquireFile(sessionFile, options(0, { stale: 1 }));
+  await expect(acquireFileLock(sessionFile, options(150, { stale: 1 }))).rejects.toThrow(/timeout/);
+  const session = acquireSessionWriteLock({ sessionFile, timeoutMs: 150, staleMs: 1 });
+  await expect(session).rejects.toThrow(/session file locked/);
+});
+
+test('the longest hold is the lease, with the defaults that callers know', async () => {
+  const sessionFile = temporarySession();
+  for (const [others, lease] of [
+    [{}, 300_000],
+    [{ stale: 60_000 }, 600_000],
+    [{ maxHoldMs: 1_234 }, 1_234],
+    [{ stale: Number.NaN }, 300_000],
+  ] as const) {
+    await withFileLock(sessionFile, options(0, others), async () => {
+      expect(await leaseOf(sessionFile)).toBe(lease);
+    });
+  }
+  for (const [maxHoldMs, lease] of [
+    [undefined, 300_000],
+    [1_234, 1_234],
+    [-1, 300_000],
+    [Number.POSITIVE_INFINITY, 300_000],
+  ] as const) {
+    await using _ = await acquireSessionWriteLock({
+      sessionFile,
+      ...(maxHoldMs !== undefined && { maxHoldMs }),
+    });
+    expect(await leaseOf(sessionFile)).toBe(lease);
+  }
+});
+
+test('a session waits 10 s unless it is told otherwise', async () => {
+  const sessionFile = temporarySession();
+  await using _ = await acquireSessionWriteLock({ sessionFile });
+  for (const timeoutMs of [undefined, 0, -5, Number.NaN]) {
+    const told = timeoutMs === undefined ? {} : { timeoutMs };
+    const error = await acquireSessionWriteLock({
+      sessionFile,
+      allowReentrant: false,
+      ...told,
+    }).catch((caught) => caught);
+    expect(error.message).toMatch(/^session file locked \(timeout 10000ms\): pid=\d+ /);
+  }
+});
+
+test('timeoutMs: Infinity waits until the lock is there', async () => {
+  const sessionFile = temporarySession();
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile });
+  const waiting = acquireSessionWriteLock({ sessionFile, timeoutMs: Number.POSITIVE_INFINITY });
+  await nextTurn();
+  await holder.release();
+  await (await waiting).release();
+});
+
+test('a signal ends the wait with its reason', async () => {
+  const sessionFile = temporarySession();
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile });
+  const controller = new AbortController();
+  const waiting = acquireSessionWriteLock({ sessionFile, signal: controller.signal });
+  const reason = new Error('enough');
+  controller.abort(reason);
+  await expect(waiting).rejects.toBe(reason);
+});
+
+test('a label is shown to whoever waits', async () => {
+  const sessionFile = temporarySession();
+  await using _ = await acquireSessionWriteLock({ sessionFile, label: 'append reply' });
+  expect((await inspect(sessionFile)).holder?.label).toBe('append reply');
+});
+
+test('parent folders are made', async () => {
+  const sessionFile = join(temporaryFolder(), 'agents', 'main', 'a.jsonl');
+  await (await acquireSessionWriteLock({ sessionFile })).release();
+  await withFileLock(join(temporaryFolder(), 'x', 'b.json'), options(), () => {});
+});
+
+needs('POSIX permissions')('two spellings of one folder are one lock', async () => {
+  const folder = temporaryFolder();
+  const link = join(temporaryFolder(), 'link');
+  symlinkSync(folder, link);
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile: join(folder, 'a.jsonl') });
+  const other = acquireSessionWriteLock({ sessionFile: join(link, 'a.jsonl'), timeoutMs: 20 });
+  await expect(other).rejects.toThrow(join(folder, 'a.jsonl.flock'));
+});
+
+test('whoever holds a session may lock it again, and each release counts once', async () => {
+  const sessionFile = temporarySession();
+  const first = await acquireSessionWriteLock({ sessionFile });
+  const second = await acquireSessionWriteLock({ sessionFile });
+  const third = await acquireFileLock(sessionFile, options(0));
+  await withFileLock(sessionFile, options(0), async () => {});
+  await first.release();
+  await first.release();
+  await third.release();
+  expect(second.lock.held).toBe(true);
+  expect(tryLock(sessionFile)).toBeNull();
+  await second.release();
+  using free = tryLock(sessionFile);
+  expect(free?.held).toBe(true);
+});
+
+test('an old handle never frees a new lock', async () => {
+  const sessionFile = temporarySession();
+  const old = await acquireSessionWriteLock({ sessionFile });
+  await old.release();
+  await using current = await acquireSessionWriteLock({ sessionFile });
+  await old.release();
+  expect(current.lock.held).toBe(true);
+  expect(tryLock(sessionFile)).toBeNull();
+});
+
+test('allowReentrant: false fails at once instead of waiting for itself', async () => {
+  const sessionFile = temporarySession();
+  await using _ = await acquireSessionWriteLock({ sessionFile });
+  const before = performance.now();
+  const again = acquireSessionWriteLock({ sessionFile, allowReentrant: false });
+  await expect(again).rejects.toMatchObject({
+    reason: 'session_busy',
+    owner: `pid=${process.pid}`,
+    cause: { code: 'EDEADLK' },
+  });
+  expect(performance.now() - before).toBeLessThan(5_000);
+});
+
+const sibling = {
+  acquireSessionWriteLock: (sessionFile: string) => acquireSessionWriteLock({ sessionFile }),
+  acquireFileLock: (file: string) => acquireFileLock(file, options()),
+};
+
+for (const [name, acquire] of Object.entries(sibling)) {
+  test(`20 tasks with ${name}() enter one after the other`, async () => {
+    const file = temporarySession();
+    let count = 0;
+    const task = async (wait: boolean) => {
+      if (wait) await nextTurn();
+      const held = await acquire(file);
+      const before = count;
+      await nextTurn();
+      count = before + 1;
+      await held.release();
+    };
+    await Promise.all(Array.from({ length: 20 }, (_, index) => task(index % 2 === 1)));
+    expect(count).toBe(20);
+  });
+
+  test(`20 tasks that nest ${name}() in one holder enter one after the other`, async () => {
+    const file = temporarySession();
+    await using _ = await acquire(file);
+    let count = 0;
+    const task = async () => {
+      const held = await acquire(file);
+      const before = count;
+      await nextTurn();
+      count = before + 1;
+      await held.release();
+    };
+    await Promise.all(Array.from({ length: 20 }, task));
+    expect(count).toBe(20);
+  });
+}
+
+test('entries are appended to a session that is held, by its holder', async () => {
+  const sessionFile = temporarySession();
+  const session = await acquireSessionWriteLock({ sessionFile });
+  await jsonlStore<{ turn: number }>(sessionFile).append([{ turn: 1 }, { turn: 2 }]);
+  await session.release();
+  expect(readFileSync(sessionFile, 'utf8')).toBe('{"turn":1}\n{"turn":2}\n');
+});
+
+test('a lock that this process leaked is reclaimed before another task fails', async () => {
+  const sessionFile = temporarySession();
+  const leak = async () => {
+    await acquireSessionWriteLock({ sessionFile, label: 'leaked' });
+  };
+  await leak();
+  await nextTurn();
+  // Long enough for the rate limit of collections.
+  const session = await acquireSessionWriteLock({ sessionFile, timeoutMs: 150 });
+  expect(session.lock.held).toBe(true);
+  await session.release();
+});
+
+test('a task that holds its lock is not robbed when another one fails', async () => {
+  const file = temporarySession();
+  let release = () => {};
+  const holder = withFileLock(file, options(), async (lock) => {
+    await new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    lock.assertHeld();
+  });
+  await nextTurn();
+  await expect(acquireSessionWriteLock({ sessionFile: file, timeoutMs: 20 })).rejects.toMatchObject(
+    { owner: `pid=${process.pid}` },
+  );
+  release();
+  await holder;
+});
+
+test('what is written after the longest hold is refused', async () => {
+  const sessionFile = temporarySession();
+  const session = await acquireSessionWriteLock({ sessionFile, maxHoldMs: 40 });
+  await new Promise((resolve) => session.lock.signal.addEventListener('abort', resolve));
+  expect(() => session.lock.assertHeld()).toThrow(/lease of 40 ms/);
+  await session.release();
+  const stuck = withFileLock(
+    sessionFile,
+    options(0, { maxHoldMs: 40 }),
+    () => new Promise(() => {}),
+  );
+  await expect(stuck).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+});
+
+test('without legacy there is no lock file of the old protocol', async () => {
+  const sessionFile = temporarySession();
+  await writeFile(sessionFile, '');
+  await using _ = await acquireSessionWriteLock({ sessionFile });
+  expect(existsSync(`${sessionFile}.lock`)).toBe(false);
+  writeFileSync(`${sessionFile}.lock`, 'of somebody else');
+  await using again = await acquireSessionWriteLock({ sessionFile });
+  expect(again.lock.held).toBe(true);
+});
+
+test('resolveSessionLockMaxHoldFromTimeout() adds the grace, between the least and the most', () => {
+  const resolve = resolveSessionLockMaxHoldFromTimeout;
+  expect(resolve({ timeoutMs: 600_000 })).toBe(720_000);
+  expect(resolve({ timeoutMs: 1_000 })).toBe(300_000);
+  expect(resolve({ timeoutMs: 1_000, graceMs: 5_000, minMs: 2_000 })).toBe(6_000);
+  expect(resolve({ timeoutMs: Number.POSITIVE_INFINITY })).toBe(2_147_000_000);
+  expect(resolve({ timeoutMs: 1e12 })).toBe(2_147_000_000);
+  expect(resolve({ timeoutMs: Number.NaN })).toBe(420_000);
+  expect(resolve({ timeoutMs: 0, graceMs: -1, minMs: 0 })).toBe(420_000);
+});
