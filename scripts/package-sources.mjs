@@ -10,7 +10,7 @@ process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 rmSync('source', { recursive: true, force: true });
 mkdirSync('source/native', { recursive: true });
 
-for (const name of readdirSync('native').filter((file) => /\.(cc|h)$/.test(file))) {
+for (const name of readdirSync('native').filter((file) => /\.(cc|h|map)$/.test(file))) {
   cpSync(join('native', name), join('source/native', name));
 }
 cpSync('scripts/source', 'source', { recursive: true });
@@ -24,7 +24,7 @@ writeFileSync('source/binding.gyp.txt', recipe);
 
 const addonApi = dirname(createRequire(import.meta.url).resolve('node-addon-api/package.json'));
 const needed =
-  /^(napi.*\.h|noexcept\.gypi|node_addon_api\.gyp|index\.js|package\.json|LICENSE\.md)$/;
+  /^(napi.*\.h|(no)?except\.gypi|node_addon_api\.gyp|index\.js|package\.json|LICENSE\.md)$/;
 for (const name of readdirSync(addonApi).filter((file) => needed.test(file))) {
   const shipped = name.replace(/\.gyp$/, '.gyp.txt');
   cpSync(join(addonApi, name), join('source/node-addon-api', shipped));

@@ -13,7 +13,8 @@ const options: LockOptions = { mode: 'shared', timeout: 1000, label: 'types' };
 export async function hold(): Promise<bigint> {
   await using held: FileLock = await lock('a', options);
   using more = tryLock(new URL('file:///b'));
-  return more?.token ?? held.token;
+  const token: bigint | undefined = more?.token ?? held.token;
+  return token ?? 0n;
 }
 
 export const result: Promise<number> = withLock('c', { lease: 1000 }, async (held) => {
