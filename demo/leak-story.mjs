@@ -112,7 +112,7 @@ async function tell(leak, folder, log) {
  * @param {(line: string) => void} log where its lines go.
  * @returns what happened at each leak, and the session at the end.
  */
-export async function leakStory(log = console.log) {
+export async function tellLeakStory(log = console.log) {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-story-'));
   try {
     for (const part of ['old-sessions', 'sessions']) mkdirSync(join(folder, part));
@@ -136,4 +136,4 @@ export async function leakStory(log = console.log) {
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await leakStory();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await tellLeakStory();

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tryLock } from 'holdfast';
@@ -14,6 +15,14 @@ function temporarySession(): string {
 
 function payload(file: string): Record<string, unknown> {
   return JSON.parse(readFileSync(`${file}.lock`, 'utf8'));
+}
+
+function payloadOrNull(file: string): Record<string, unknown> | null {
+  try {
+    return payload(file);
+  } catch {
+    return null;
+  }
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -187,7 +196,29 @@ test('while the loser of a lease is blocked, a new holder clears its file away',
   expect(session.lock.held).toBe(true);
 });
 
-test('old and new programs count one session alone, while some are killed', {
+test('a new holder that takes over from a dead one makes sure that its file stays', async () => {
+  const sessionFile = temporarySession();
+  const old = await SessionHolder.start();
+  const victim = await SessionHolder.start();
+  await victim.kill();
+  const createdAt = new Date().toISOString();
+  writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid: victim.pid, createdAt }));
+  const session = acquireSessionWriteLock({ sessionFile, legacy });
+  await until(() => payloadOrNull(sessionFile)?.['pid'] === process.pid);
+  // As an old program does that has read the dead pid before.
+  rmSync(`${sessionFile}.lock`);
+  await old.acquire('old', { sessionFile });
+  let isGranted = false;
+  void session.then(() => {
+    isGranted = true;
+  });
+  await once(AbortSignal.timeout(400), 'abort');
+  expect(isGranted).toBe(false);
+  await old.release();
+  await (await session).release();
+});
+
+test('an old program and new ones count one session alone, while new ones are killed', {
   timeout: 60_000,
 }, async () => {
   const folder = temporaryFolder();

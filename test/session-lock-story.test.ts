@@ -17,9 +17,9 @@ const module: string = '../demo/leak-story.mjs';
 test('a process that leaks its session and lives on delays others by no more than the lease', {
   timeout: 60_000,
 }, async () => {
-  const { leakStory }: { leakStory: LeakStory } = await import(module);
+  const { tellLeakStory }: { tellLeakStory: LeakStory } = await import(module);
   const lines: string[] = [];
-  const { told, session } = await leakStory((line) => lines.push(line));
+  const { told, session } = await tellLeakStory((line) => lines.push(line));
 
   expect(told.map(({ leak }) => leak)).toEqual([
     'callback never settles',

@@ -1,9 +1,8 @@
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inspect, tryLock } from 'holdfast';
-import { jsonlStore } from 'holdfast/json-store';
 import {
   acquireFileLock,
   acquireSessionWriteLock,
@@ -14,14 +13,10 @@ import {
   withFileLock,
 } from 'holdfast/session-lock';
 import { expect, test } from 'vitest';
+import { fileLockOptions as options } from './helpers/file-lock-options.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { SessionHolder } from './helpers/session-holder.js';
-
-function options(budget = 10_000, others: Partial<FileLockOptions> = {}): FileLockOptions {
-  const retries = { retries: 1, factor: 1, minTimeout: budget, maxTimeout: budget };
-  return { retries, stale: 30_000, ...others };
-}
 
 function temporarySession(): string {
   return join(temporaryFolder(), 'a.jsonl');
@@ -227,120 +222,6 @@ needs('POSIX permissions')('two spellings of one folder are one lock', async () 
   await holder.acquire('new', { sessionFile: join(folder, 'a.jsonl') });
   const other = acquireSessionWriteLock({ sessionFile: join(link, 'a.jsonl'), timeoutMs: 20 });
   await expect(other).rejects.toThrow(join(folder, 'a.jsonl.flock'));
-});
-
-test('whoever holds a session may lock it again, and each release counts once', async () => {
-  const sessionFile = temporarySession();
-  const first = await acquireSessionWriteLock({ sessionFile });
-  const second = await acquireSessionWriteLock({ sessionFile });
-  const third = await acquireFileLock(sessionFile, options(0));
-  await withFileLock(sessionFile, options(0), async () => {});
-  await first.release();
-  await first.release();
-  await third.release();
-  expect(second.lock.held).toBe(true);
-  expect(tryLock(sessionFile)).toBeNull();
-  await second.release();
-  using free = tryLock(sessionFile);
-  expect(free?.held).toBe(true);
-});
-
-test('an old handle never frees a new lock', async () => {
-  const sessionFile = temporarySession();
-  const old = await acquireSessionWriteLock({ sessionFile });
-  await old.release();
-  await using current = await acquireSessionWriteLock({ sessionFile });
-  await old.release();
-  expect(current.lock.held).toBe(true);
-  expect(tryLock(sessionFile)).toBeNull();
-});
-
-test('allowReentrant: false fails at once instead of waiting for itself', async () => {
-  const sessionFile = temporarySession();
-  await using _ = await acquireSessionWriteLock({ sessionFile });
-  const before = performance.now();
-  const again = acquireSessionWriteLock({ sessionFile, allowReentrant: false });
-  await expect(again).rejects.toMatchObject({
-    reason: 'session_busy',
-    owner: `pid=${process.pid}`,
-    cause: { code: 'EDEADLK' },
-  });
-  expect(performance.now() - before).toBeLessThan(5_000);
-});
-
-const sibling = {
-  acquireSessionWriteLock: (sessionFile: string) => acquireSessionWriteLock({ sessionFile }),
-  acquireFileLock: (file: string) => acquireFileLock(file, options()),
-};
-
-for (const [name, acquire] of Object.entries(sibling)) {
-  test(`20 tasks with ${name}() enter one after the other`, async () => {
-    const file = temporarySession();
-    let count = 0;
-    const task = async (wait: boolean) => {
-      if (wait) await nextTurn();
-      const held = await acquire(file);
-      const before = count;
-      await nextTurn();
-      count = before + 1;
-      await held.release();
-    };
-    await Promise.all(Array.from({ length: 20 }, (_, index) => task(index % 2 === 1)));
-    expect(count).toBe(20);
-  });
-
-  test(`20 tasks that nest ${name}() in one holder enter one after the other`, async () => {
-    const file = temporarySession();
-    await using _ = await acquire(file);
-    let count = 0;
-    const task = async () => {
-      const held = await acquire(file);
-      const before = count;
-      await nextTurn();
-      count = before + 1;
-      await held.release();
-    };
-    await Promise.all(Array.from({ length: 20 }, task));
-    expect(count).toBe(20);
-  });
-}
-
-test('entries are appended to a session that is held, by its holder', async () => {
-  const sessionFile = temporarySession();
-  const session = await acquireSessionWriteLock({ sessionFile });
-  await jsonlStore<{ turn: number }>(sessionFile).append([{ turn: 1 }, { turn: 2 }]);
-  await session.release();
-  expect(readFileSync(sessionFile, 'utf8')).toBe('{"turn":1}\n{"turn":2}\n');
-});
-
-test('a lock that this process leaked is reclaimed before another task fails', async () => {
-  const sessionFile = temporarySession();
-  const leak = async () => {
-    await acquireSessionWriteLock({ sessionFile, label: 'leaked' });
-  };
-  await leak();
-  await nextTurn();
-  // Long enough for the rate limit of collections.
-  const session = await acquireSessionWriteLock({ sessionFile, timeoutMs: 150 });
-  expect(session.lock.held).toBe(true);
-  await session.release();
-});
-
-test('a task that holds its lock is not robbed when another one fails', async () => {
-  const file = temporarySession();
-  let release = () => {};
-  const holder = withFileLock(file, options(), async (lock) => {
-    await new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    lock.assertHeld();
-  });
-  await nextTurn();
-  await expect(acquireSessionWriteLock({ sessionFile: file, timeoutMs: 20 })).rejects.toMatchObject(
-    { owner: `pid=${process.pid}` },
-  );
-  release();
-  await holder;
 });
 
 test('what is written after the longest hold is refused', async () => {

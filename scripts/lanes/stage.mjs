@@ -20,11 +20,12 @@ import { run } from './run.mjs';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 process.chdir(root);
 
-const copied = ['dist', 'src', 'test', 'package.json', 'tsconfig.json', 'vitest.config.ts'];
+const copied = ['dist', 'native', 'src', 'test', 'package.json', 'README.md', 'vitest.config.ts'];
 
-// Files that test what a lane does not change.
+// Files that test what a lane does not change, each with the reason why npm test is enough.
 const elsewhere = {
-  'test/sanitizers.test.ts': "it tests what this machine's compiler makes, in npm test",
+  'test/examples.test.ts': 'it compiles the documentation',
+  'test/sanitizers.test.ts': "it runs what this machine's compiler makes",
 };
 
 /** Builds a shipped binary unless it is newer than its sources. */
@@ -68,13 +69,14 @@ export const stageFolder = (name) => join(cache, 'stage', name);
 
 /**
  * Runs the test suite of a staged package with the program that `node` names, and its arguments.
- * `lacking` has the names of tests that the system cannot pass, each with the reason; `files` are
- * all unless they are named.
+ * `lacking` has the names of tests, and `without` the files, that the system cannot pass, each with
+ * the reason; `files` are all unless they are named.
  */
 export async function vitest(folder, node, options = {}) {
   const { env, files = [], flags = [], lacking = {}, slowness = 1, minutes = 12, stdio } = options;
+  const left = { ...elsewhere, ...options.without };
   const [command, ...args] = node;
-  const without = Object.keys(elsewhere).map((file) => `--exclude=${file}`);
+  const without = Object.keys(left).map((file) => `--exclude=${file}`);
   const leftOut = Object.keys(lacking).join('|');
   if (leftOut !== '') without.push(`--testNamePattern=^(?!.*(${leftOut}))`);
   const suite = ['node_modules/vitest/vitest.mjs', 'run', ...flags, ...without, ...files];
@@ -82,7 +84,6 @@ export async function vitest(folder, node, options = {}) {
   const own = {
     HOLDFAST_REPORT: 'report.json',
     HOLDFAST_TEST_SLOWNESS: String(slowness),
-    NO_COLOR: '1',
   };
   await run(command, [...args, ...suite, ...process.argv.slice(2), ...reporters], {
     cwd: folder,
@@ -96,6 +97,6 @@ export async function vitest(folder, node, options = {}) {
     const known = Object.keys(lacking).find((name) => test.name.endsWith(name));
     if (known !== undefined) test.reason = lacking[known];
   }
-  for (const [name, reason] of Object.entries(elsewhere)) results.skipped.push({ name, reason });
+  for (const [name, reason] of Object.entries(left)) results.skipped.push({ name, reason });
   return results;
 }

@@ -4,6 +4,7 @@ import { defaultStaleMs } from './durations.js';
 import {
   createPayload,
   isOrphaned,
+  type OldPayload,
   ownPayload,
   readPayload,
   refreshPayload,
@@ -24,9 +25,17 @@ export interface OldLockOptions {
 const longestPollMs = 1_000;
 const pollStepMs = 50;
 const longestRefreshMs = 5_000;
+// Others who found the same dead holder remove its file a moment after they have read it, and by then
+// it may be ours. So whoever takes over waits to see that its own file stays.
+const settleMs = 250;
 
 // How many handles share one old lock: those that nest in one another have the same token.
 const uses = new Map<string, number>();
+
+// One that bears a token belongs to a holder of the kernel's lock, and that is us by now.
+function isLeftOver(path: string, payload: OldPayload, staleMs: number): boolean {
+  return payload.token !== undefined || isOrphaned(path, payload, staleMs);
+}
 
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   try {
@@ -60,7 +69,12 @@ export class OldLock {
   static async take(lock: FileLock, options: OldLockOptions): Promise<OldLock> {
     const own = new OldLock(lock, options.file);
     const count = uses.get(own.#key) ?? 0;
-    if (count === 0) await own.#create(lock, options);
+    if (count === 0) {
+      await own.#create(lock, options).catch((error) => {
+        own.#remove();
+        throw error;
+      });
+    }
     uses.set(own.#key, count + 1);
     own.#keepFresh(lock, options.staleMs);
     return own;
@@ -85,17 +99,22 @@ export class OldLock {
     return `${this.#token} ${this.#path}`;
   }
 
-  async #create(lock: FileLock, options: OldLockOptions): Promise<void> {
-    const { staleMs, deadline, signal, busy } = options;
-    for (let polls = 1; !createPayload(this.#path, ownPayload(this.#token)); polls += 1) {
+  async #create(
+    lock: FileLock,
+    { deadline, staleMs, signal, busy }: OldLockOptions,
+  ): Promise<void> {
+    let isTakenOver = false;
+    for (let polls = 1; ; polls += 1) {
+      if (createPayload(this.#path, ownPayload(this.#token))) {
+        if (!isTakenOver) return;
+        await pause(settleMs, signal);
+        if (readPayload(this.#path)?.token === this.#token) return;
+      }
       const payload = readPayload(this.#path);
       if (payload === null) continue;
-      // One that bears a token belongs to a holder of the kernel's lock, and that is us by now.
-      if (
-        payload.token !== undefined ||
-        isOrphaned(this.#path, payload, staleMs || defaultStaleMs)
-      ) {
+      if (isLeftOver(this.#path, payload, staleMs || defaultStaleMs)) {
         removePayload(this.#path);
+        isTakenOver = true;
         continue;
       }
       const left = deadline - performance.now();
