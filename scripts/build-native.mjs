@@ -1,11 +1,10 @@
 // Builds the addon for the machine it runs on: node scripts/build-native.mjs [--asan] [--tsan] [--debug]
 // Headers that came with Node are used where they are; node-gyp fetches them only where they are not.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { nodeFolder } from './source/node-headers.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -16,8 +15,7 @@ const { values } = parseArgs({
 });
 
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
-const installation = dirname(dirname(process.execPath));
-const headers = existsSync(join(installation, 'include', 'node', 'node_api.h'));
+const headers = nodeFolder();
 
 const result = spawnSync(
   process.execPath,
@@ -25,7 +23,7 @@ const result = spawnSync(
     nodeGyp,
     'rebuild',
     values.debug ? '--debug' : '--release',
-    ...(headers ? [`--nodedir=${installation}`] : []),
+    ...(headers === undefined ? [] : [`--nodedir=${headers}`]),
     '--silent',
     '--',
     `-Dasan=${Number(values.asan)}`,

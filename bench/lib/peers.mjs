@@ -103,7 +103,7 @@ export async function loadPeers(filters) {
 function reasonOf(/** @type {string} */ id, /** @type {NodeJS.ErrnoException} */ error) {
   const firstLine = error.message.split('\n')[0].replaceAll(process.cwd(), '.');
   if (isOurs(id))
-    return `not built, run \`npm run build\` in the package root first (${error.code ?? firstLine})`;
+    return `not built, run \`npm run compile\` in the package root first (${error.code ?? firstLine})`;
   if (error.code === 'ERR_MODULE_NOT_FOUND') return 'does not build here (its install failed)';
   return `does not load: ${firstLine}`;
 }

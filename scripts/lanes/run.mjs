@@ -4,6 +4,9 @@ import process from 'node:process';
 
 const longestMinutes = 15;
 
+// On Windows npm is a script for the shell, which cannot be started as a program is.
+const npm = process.env.npm_execpath;
+
 /**
  * Answers `{ code, output }`. With `quiet` the output is shown only when the program failed.
  * Throws when it failed, unless `mayFail`.
@@ -11,7 +14,9 @@ const longestMinutes = 15;
 export function run(command, args, options = {}) {
   const { cwd, env, quiet = false, mayFail = false, minutes = longestMinutes, stdio } = options;
   // A group of its own, so that its children can be ended with it.
-  const child = spawn(command, args, {
+  const [program, ...first] =
+    command === 'npm' && npm !== undefined ? [process.execPath, npm] : [command];
+  const child = spawn(program, [...first, ...args], {
     cwd,
     env: { ...process.env, ...env },
     stdio: stdio ?? ['ignore', quiet ? 'pipe' : 'inherit', quiet ? 'pipe' : 'inherit'],

@@ -15,6 +15,8 @@ GLIBC_FLOOR = (2, 28)
 # musl has no symbol versions: these are what its releases after 1.2.2 (2021) have added.
 TOO_NEW_FOR_MUSL = {"statx", "qsort_r", "preadv2", "pwritev2"}
 MACOS_FLOOR = [11, 0]
+# Part of every macOS; the cross build has the C++ library inside.
+MACOS_LIBRARIES = {"/usr/lib/libSystem.B.dylib", "/usr/lib/libc++.1.dylib"}
 # Part of every Windows 10.
 WINDOWS_LIBRARIES = re.compile(r"(node\.exe|kernel32\.dll|ntdll\.dll|api-ms-win-crt-.*\.dll)", re.I)
 # macOS lets every image share one operator new and delete.
@@ -58,7 +60,7 @@ def inspect_macho(_path, binary):
     floor = binary.build_version.minos[:2]
     yield f"macOS {floor[0]}.{floor[1]}", floor <= MACOS_FLOOR, f"needs macOS {floor}"
     libraries = {library.name for library in binary.libraries} - {"@rpath/holdfast.node"}
-    yield None, libraries == {"/usr/lib/libSystem.B.dylib"}, f"needs {sorted(libraries)}"
+    yield None, libraries <= MACOS_LIBRARIES, f"needs {sorted(libraries)}"
     imported = {symbol.name for symbol in binary.imported_symbols}
     local = [name for name in imported if "holdfast" in name or name.startswith("__ZN4Napi")]
     yield None, not local, f"wants {local} of its own"

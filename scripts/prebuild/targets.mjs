@@ -3,15 +3,17 @@
 const systems = {
   linux: {
     flags: [
-      ...['-O2', '-fPIC', '-fstack-protector-strong', '-D_GNU_SOURCE', '-D_FORTIFY_SOURCE=2'],
+      ...['-Os', '-fPIC', '-fstack-protector-strong', '-fno-asynchronous-unwind-tables'],
+      ...['-D_GNU_SOURCE', '-D_FORTIFY_SOURCE=2'],
       ...['-Wl,-z,relro,-z,now', '-Wl,--build-id=none', '-Wl,--gc-sections'],
       // Hides what the run-time library inside would otherwise offer to others.
-      '-Wl,--version-script=scripts/prebuild/exports.map',
+      '-Wl,--version-script=native/exports.map',
     ],
   },
   darwin: {
     flags: [
-      ...['-O2', '-fPIC', '-fstack-protector-strong'],
+      // On arm64 the tables that are left out would be a page of 16 KB more.
+      ...['-Os', '-fPIC', '-fstack-protector-strong', '-fno-asynchronous-unwind-tables'],
       // Node-API is in the program that loads the addon.
       '-Wl,-undefined,dynamic_lookup',
       ...['-Wl,-dead_strip', '-Wl,-x', '-Wl,-install_name,@rpath/holdfast.node'],

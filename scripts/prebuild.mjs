@@ -1,0 +1,20 @@
+// Builds the binary for the machine it runs on, under the name by which src/native.ts looks for it.
+import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import process from 'node:process';
+import { nodeFolder } from './source/node-headers.mjs';
+
+const prebuildify = createRequire(import.meta.url).resolve('prebuildify/bin.js');
+const linux = process.platform === 'linux' ? ['--tag-libc'] : [];
+const headers = nodeFolder();
+
+const { status } = spawnSync(
+  process.execPath,
+  // The Node-API version is in binding.gyp; the version here is the one whose headers are used.
+  [prebuildify, '--napi', '--strip', '--name=holdfast', `--target=${process.version}`, ...linux],
+  {
+    stdio: 'inherit',
+    env: { ...process.env, ...(headers && { npm_config_nodedir: headers }) },
+  },
+);
+process.exitCode = status ?? 1;
