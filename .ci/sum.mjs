@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 
 // `npm run test:<lane>` writes reports/<lane>.json.
-const lanes = ['windows', 'musl', 'bun', 'deno', 'node-majors', 'arm64'];
+const lanes = ['windows', 'musl', 'package', 'bun', 'deno', 'node-majors', 'arm64', 'actions'];
 const suites = ['npm-test', 'asan'];
 const reports = process.env.HOLDFAST_REPORTS ?? 'reports';
 
