@@ -1,5 +1,5 @@
 // The story that this library was made for: a process leaks the lock of a session and lives on.
-// Run it alone with `node demo/leak-story.mjs`, after `npm run compile`.
+// Run it alone with `node demo/leak-story.mjs`, after `npm run build`.
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

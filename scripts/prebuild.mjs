@@ -4,6 +4,13 @@ import { createRequire } from 'node:module';
 import process from 'node:process';
 import { nodeFolder } from './source/node-headers.mjs';
 
+// npm takes a script of this name for the hook of `npm run build` as well, where it has nothing to do.
+// Which of the two was asked for, only npm's own command line says.
+const { stdout } = spawnSync('ps', ['-o', 'args=', '-p', String(process.ppid)], {
+  encoding: 'utf8',
+});
+if (/^npm run(-script)? build\b/.test(stdout ?? '')) process.exit();
+
 const prebuildify = createRequire(import.meta.url).resolve('prebuildify/bin.js');
 const linux = process.platform === 'linux' ? ['--tag-libc'] : [];
 const headers = nodeFolder();
