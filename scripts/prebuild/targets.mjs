@@ -13,7 +13,13 @@ const systems = {
   darwin: {
     flags: [
       // On arm64 the tables that are left out would be a page of 16 KB more.
-      ...['-Os', '-fPIC', '-fstack-protector-strong', '-fno-asynchronous-unwind-tables'],
+      ...[
+        '-Oz',
+        '-fno-unwind-tables',
+        '-fPIC',
+        '-fstack-protector-strong',
+        '-fno-asynchronous-unwind-tables',
+      ],
       // Node-API is in the program that loads the addon.
       '-Wl,-undefined,dynamic_lookup',
       ...['-Wl,-dead_strip', '-Wl,-x', '-Wl,-install_name,@rpath/holdfast.node'],
