@@ -112,13 +112,16 @@ test('a lock that this process leaked is reclaimed before another task fails', a
 test('a task that holds its lock is not robbed when another one fails', async () => {
   const file = temporarySession();
   let release = () => {};
-  const holder = withFileLock(file, options(), async (lock) => {
-    await new Promise<void>((resolve) => {
-      release = resolve;
+  let holder: Promise<void> | undefined;
+  await new Promise<void>((entered) => {
+    holder = withFileLock(file, options(), async (lock) => {
+      entered();
+      await new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      lock.assertHeld();
     });
-    lock.assertHeld();
   });
-  await nextTurn();
   await expect(acquireSessionWriteLock({ sessionFile: file, timeoutMs: 20 })).rejects.toMatchObject(
     { owner: `pid=${process.pid}` },
   );
