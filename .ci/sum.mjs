@@ -7,7 +7,7 @@ import process from 'node:process';
 
 // `npm run test:<lane>` writes reports/<lane>.json. Those of emulated and other runtimes (windows, musl,
 // bun, deno, node-majors, arm64) take longer together than this may, and are run by hand so far.
-const lanes = ['package', 'actions'];
+const lanes = ['cross', 'package', 'actions'];
 const suites = ['npm-test', 'asan'];
 const reports = process.env.HOLDFAST_REPORTS ?? 'reports';
 
