@@ -6,61 +6,17 @@
 #include <napi.h>
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
 #include "binding_probe.h"
 #include "lock_handle.h"
+#include "notifier.h"
 #include "os_thread.h"
 
 namespace holdfast {
 namespace {
-
-void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* ticket) {
-  if (env == nullptr) return;
-  const auto number = static_cast<double>(reinterpret_cast<uintptr_t>(ticket));
-  const napi_value argument = Napi::Number::New(env, number);
-  // Not listener.Call(): an environment that is ending still runs its loop, but no JavaScript, and
-  // that must not become an error of anybody.
-  napi_call_function(env, env.Undefined(), listener, 1, &argument, nullptr);
-}
-
-using Listener = Napi::TypedThreadSafeFunction<std::nullptr_t, void, CallListener>;
-
-// Tells JavaScript that a wait or a lease has ended. Threads may outlive the environment that
-// wanted to know, so they share this and find it closed.
-class Notifier final {
- public:
-  Notifier(Napi::Env env, Napi::Function listener)
-      : listener_(Listener::New(env, listener, "holdfast", 0, 1)) {
-    listener_.Unref(env);
-  }
-
-  void KeepAlive(Napi::Env env, bool alive) {
-    if (alive) {
-      listener_.Ref(env);
-    } else {
-      listener_.Unref(env);
-    }
-  }
-
-  void Notify(uintptr_t ticket) {
-    const std::lock_guard<std::mutex> guard(mutex_);
-    if (!closed_) listener_.NonBlockingCall(reinterpret_cast<void*>(ticket));
-  }
-
-  void Close() {
-    const std::lock_guard<std::mutex> guard(mutex_);
-    closed_ = true;
-  }
-
- private:
-  std::mutex mutex_;
-  bool closed_ = false;
-  Listener listener_;
-};
 
 struct Environment {
   ProcessRecord process;
