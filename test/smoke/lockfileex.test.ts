@@ -1,8 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { lock, tryLock } from 'holdfast';
-import { afterEach, expect, test } from 'vitest';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { lock, lockSync, tryLock, withLock } from 'holdfast';
+import { afterEach, describe, expect, test } from 'vitest';
 import { temporaryResource } from '../helpers/folder.js';
 
 // test/smoke/lockfileex.c, built by the Windows lane.
@@ -21,8 +22,9 @@ function attempt(path: string, mode: string): string {
   return execFileSync(program, [path, mode], { encoding: 'utf8' }).trim();
 }
 
-async function holdElsewhere(path: string, mode: string): Promise<ChildProcess> {
-  const child = spawn(program, [path, mode, 'hold'], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Starts the program and waits until it has what it wants. */
+async function holdElsewhere(path: string, ...how: string[]): Promise<ChildProcess> {
+  const child = spawn(program, [path, ...how], { stdio: ['ignore', 'pipe', 'inherit'] });
   children.add(child);
   const [said] = await once(child.stdout, 'data');
   expect(String(said).trim()).toBe('held');
@@ -48,7 +50,7 @@ test.for([
 test('a lock on the whole file keeps ours out until its program dies', async (context) => {
   if (reason !== null) context.skip(reason);
   const resource = temporaryResource();
-  const child = await holdElsewhere(`${resource}.flock`, 'exclusive');
+  const child = await holdElsewhere(`${resource}.flock`, 'exclusive', 'hold');
   expect(tryLock(resource)).toBeNull();
   const waiting = lock(resource, { timeout: 15_000 });
   child.kill();
@@ -60,4 +62,61 @@ test('the record of a held lock can be read by others', (context) => {
   const held = tryLock(temporaryResource(), { label: 'readable' });
   expect(readFileSync(held?.lockPath ?? '', 'utf8')).toContain('"label":"readable"');
   held?.release();
+});
+
+describe.for([
+  ['opened without sharing it', 'unshared'],
+  ['deleted and not closed', 'deleted'],
+])('while another program has a lock file %s,', ([, how = '']) => {
+  test('tryLock is refused as by a holder, again and again', async (context) => {
+    if (reason !== null) context.skip(reason);
+    const resource = temporaryResource();
+    await holdElsewhere(`${resource}.flock`, how);
+    for (const mode of ['exclusive', 'shared', 'exclusive'] as const) {
+      expect(tryLock(resource, { mode })).toBeNull();
+    }
+  });
+
+  test('those who wait keep to their timeouts and signals', async (context) => {
+    if (reason !== null) context.skip(reason);
+    const resource = temporaryResource();
+    await holdElsewhere(`${resource}.flock`, how);
+    const signal = AbortSignal.timeout(60);
+    const late = { code: 'ERR_LOCK_TIMEOUT', holder: null };
+    await Promise.all([
+      expect(lock(resource, { timeout: 0 })).rejects.toMatchObject(late),
+      expect(lock(resource, { timeout: 30 })).rejects.toMatchObject(late),
+      expect(lock(resource, { timeout: 90, mode: 'shared' })).rejects.toMatchObject(late),
+      expect(lock(resource, { signal })).rejects.toMatchObject({ name: 'TimeoutError' }),
+    ]);
+    expect(() => lockSync(resource, { timeout: 50 })).toThrow(expect.objectContaining(late));
+  });
+
+  test('those who wait are granted, one after the other, once it is ended', async (context) => {
+    if (reason !== null) context.skip(reason);
+    const resource = temporaryResource();
+    const child = await holdElsewhere(`${resource}.flock`, how);
+    const order: number[] = [];
+    const waits = [1, 2, 3].map((number) => withLock(resource, () => order.push(number)));
+    // By another path they are in another queue, until both know which file it is.
+    const lockPath = `${dirname(resource)}/./resource.flock`;
+    const elsewhere = withLock(resource, { lockPath }, ({ held }) => held);
+    child.kill();
+    await Promise.all(waits);
+    expect(order).toEqual([1, 2, 3]);
+    await expect(elsewhere).resolves.toBe(true);
+    using after = lockSync(resource);
+    expect(after.held).toBe(true);
+  });
+});
+
+test('access that is denied is an error, after a moment in which it might be granted', (context) => {
+  if (reason !== null) context.skip(reason);
+  const resource = temporaryResource();
+  writeFileSync(`${resource}.flock`, '', { mode: 0o444 });
+  const asked = performance.now();
+  expect(() => tryLock(resource)).toThrow(expect.objectContaining({ code: 'EACCES' }));
+  expect(performance.now() - asked).toBeGreaterThan(20);
+  using readable = tryLock(resource, { mode: 'shared' });
+  expect(readable?.held).toBe(true);
 });
