@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { flock, inspect, lock, tryLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { untilBlocked } from './helpers/blocked.js';
-import { holdfast, needsTerminal, Terminal } from './helpers/cli.js';
+import { holdfast, Terminal } from './helpers/cli.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
@@ -191,7 +191,7 @@ needs('POSIX signals')(
   },
 );
 
-needsTerminal('Ctrl-C reaches the command once', async () => {
+needs('tmux')('Ctrl-C reaches the command once', async () => {
   const folder = temporaryFolder();
   const terminal = new Terminal(folder);
   const count = `

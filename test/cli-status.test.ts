@@ -4,7 +4,7 @@ import { lock, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { holdfast, holdfastWith, needsTerminal, Terminal } from './helpers/cli.js';
+import { holdfast, holdfastWith, Terminal } from './helpers/cli.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
@@ -170,7 +170,7 @@ test('holdfast status refuses --watch without a terminal, and --watch with --jso
   }
 });
 
-needsTerminal('holdfast status --watch redraws on a screen of its own until Ctrl-C', async () => {
+needs('tmux')('holdfast status --watch redraws on a screen of its own until Ctrl-C', async () => {
   const folder = temporaryFolder();
   const held = await lock(join(folder, 'a'), { label: 'first label' });
   const terminal = new Terminal(folder);
@@ -190,7 +190,7 @@ needsTerminal('holdfast status --watch redraws on a screen of its own until Ctrl
   expect(terminal.screen).not.toContain('second label');
 });
 
-needsTerminal('holdfast status --watch keeps to the size of the terminal', async () => {
+needs('tmux')('holdfast status --watch keeps to the size of the terminal', async () => {
   const folder = temporaryFolder();
   for (let i = 10; i < 50; i += 1) writeFileSync(join(folder, `${i}.flock`), '');
   using _ = await lock(join(folder, 'z'), { label: '漢字のラベル'.repeat(10) });

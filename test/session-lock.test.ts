@@ -75,10 +75,10 @@ test('a file that stays locked gives the message and the code that callers match
   const holder = await SessionHolder.start();
   await holder.acquire('new', { sessionFile: file });
   for (const attempt of [
-    withFileLock(file, options(30), () => {}),
-    acquireFileLock(file, options(30)),
+    () => withFileLock(file, options(30), () => {}),
+    () => acquireFileLock(file, options(30)),
   ]) {
-    const error = await attempt.catch((caught) => caught);
+    const error = await attempt().catch((caught) => caught);
     expect(error).toBeInstanceOf(FileLockTimeoutError);
     expect(error.message).toBe(`file lock timeout for ${file}`);
     expect(error).toMatchObject({

@@ -20,7 +20,16 @@ import { run } from './run.mjs';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 process.chdir(root);
 
-const copied = ['dist', 'native', 'src', 'test', 'package.json', 'README.md', 'vitest.config.ts'];
+const copied = [
+  'demo',
+  'dist',
+  'native',
+  'src',
+  'test',
+  'package.json',
+  'README.md',
+  'vitest.config.ts',
+];
 
 // Files that test what a lane does not change, each with the reason why npm test is enough.
 const elsewhere = {

@@ -32,6 +32,10 @@ const probes = {
   'POSIX signals': () => 'SIGSTOP' in constants.signals,
   'POSIX permissions': () => typeof process.umask === 'function' && process.getuid !== undefined,
   mkfifo: () => runs('mkfifo', '--version'),
+  tmux: () => runs('tmux', '-V'),
+  Linux: () => process.platform === 'linux',
+  // test/smoke/lockfileex.c, which npm run test:windows compiles.
+  'lockfileex.exe': () => existsSync(process.env['HOLDFAST_LOCKFILEEX'] ?? ''),
 };
 
 export type Need = keyof typeof probes;
@@ -54,11 +58,11 @@ function skipping(reason: string) {
   const skipped = (name: string) => test(name, (context) => context.skip(reason));
   const each = (cases: Cases) => (name: string) =>
     test.for(cases)(name, (_, context) => context.skip(reason));
-  return Object.assign(skipped, { each }) as unknown as Pick<typeof test, 'each'> & typeof test;
+  return Object.assign(skipped, { each, for: each }) as unknown as typeof test;
 }
 
 /** `test` where everything that it needs is there, else one that is skipped, with its reason. */
-export function needs(...what: Need[]): Pick<typeof test, 'each'> & typeof test {
+export function needs(...what: Need[]): typeof test {
   const missing = what.filter((need) => !has(need));
   return missing.length === 0 ? test : skipping(`needs ${missing.join(' and ')}`);
 }

@@ -1,16 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { lock, lockSync, tryLock, withLock } from 'holdfast';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect } from 'vitest';
 import { temporaryResource } from '../helpers/folder.js';
+import { needs } from '../helpers/needs.js';
 
-// test/smoke/lockfileex.c, built by the Windows lane.
 const program = process.env['HOLDFAST_LOCKFILEEX'] ?? '';
-const reason = existsSync(program)
-  ? null
-  : 'needs Windows and the program built from lockfileex.c, which npm run test:windows makes';
+const test = needs('lockfileex.exe');
 
 const children = new Set<ChildProcess>();
 afterEach(() => {
@@ -38,8 +36,7 @@ test.for([
   ['shared', 'shared', 'held'],
 ] as const)(
   'a program that locks the whole file meets our %s lock with its %s one: %s',
-  ([ours, theirs, outcome], context) => {
-    if (reason !== null) context.skip(reason);
+  ([ours, theirs, outcome]) => {
     const held = tryLock(temporaryResource(), { mode: ours });
     expect(attempt(held?.lockPath ?? '', theirs)).toBe(outcome);
     held?.release();
@@ -47,8 +44,7 @@ test.for([
   },
 );
 
-test('a lock on the whole file keeps ours out until its program dies', async (context) => {
-  if (reason !== null) context.skip(reason);
+test('a lock on the whole file keeps ours out until its program dies', async () => {
   const resource = temporaryResource();
   const child = await holdElsewhere(`${resource}.flock`, 'exclusive', 'hold');
   expect(tryLock(resource)).toBeNull();
@@ -57,8 +53,7 @@ test('a lock on the whole file keeps ours out until its program dies', async (co
   (await waiting).release();
 });
 
-test('the record of a held lock can be read by others', (context) => {
-  if (reason !== null) context.skip(reason);
+test('the record of a held lock can be read by others', () => {
   const held = tryLock(temporaryResource(), { label: 'readable' });
   expect(readFileSync(held?.lockPath ?? '', 'utf8')).toContain('"label":"readable"');
   held?.release();
@@ -68,8 +63,7 @@ describe.for([
   ['opened without sharing it', 'unshared'],
   ['deleted and not closed', 'deleted'],
 ])('while another program has a lock file %s,', ([, how = '']) => {
-  test('tryLock is refused as by a holder, again and again', async (context) => {
-    if (reason !== null) context.skip(reason);
+  test('tryLock is refused as by a holder, again and again', async () => {
     const resource = temporaryResource();
     await holdElsewhere(`${resource}.flock`, how);
     for (const mode of ['exclusive', 'shared', 'exclusive'] as const) {
@@ -77,8 +71,7 @@ describe.for([
     }
   });
 
-  test('those who wait keep to their timeouts and signals', async (context) => {
-    if (reason !== null) context.skip(reason);
+  test('those who wait keep to their timeouts and signals', async () => {
     const resource = temporaryResource();
     await holdElsewhere(`${resource}.flock`, how);
     const signal = AbortSignal.timeout(60);
@@ -92,8 +85,7 @@ describe.for([
     expect(() => lockSync(resource, { timeout: 50 })).toThrow(expect.objectContaining(late));
   });
 
-  test('those who wait are granted, one after the other, once it is ended', async (context) => {
-    if (reason !== null) context.skip(reason);
+  test('those who wait are granted, one after the other, once it is ended', async () => {
     const resource = temporaryResource();
     const child = await holdElsewhere(`${resource}.flock`, how);
     const order: number[] = [];
@@ -110,8 +102,7 @@ describe.for([
   });
 });
 
-test('access that is denied is an error, after a moment in which it might be granted', (context) => {
-  if (reason !== null) context.skip(reason);
+test('access that is denied is an error, after a moment in which it might be granted', () => {
   const resource = temporaryResource();
   writeFileSync(`${resource}.flock`, '', { mode: 0o444 });
   const asked = performance.now();

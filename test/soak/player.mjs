@@ -1,6 +1,6 @@
 // One process of the soak: does what a careless program does, until it is told to stop or killed.
 // Every hold is logged with times that all processes share: node player.mjs FOLDER SEED
-import { appendFileSync, readdirSync } from 'node:fs';
+import { appendFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -82,9 +82,20 @@ const acts = [
   },
 ];
 
+function openFiles() {
+  return readdirSync('/proc/self/fd').flatMap((descriptor) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${descriptor}`)];
+    } catch {
+      // The one through which the folder was read.
+      return [];
+    }
+  });
+}
+
 const resources = () => ({
   threads: readdirSync('/proc/self/task').length,
-  descriptors: readdirSync('/proc/self/fd').length,
+  files: openFiles(),
   memory: process.memoryUsage().rss,
 });
 
