@@ -4,7 +4,7 @@ import { needs } from './helpers/needs.js';
 import { findOverlaps, soak } from './soak/soak.mjs';
 
 // Threads and descriptors are counted there.
-needs('/proc')(
+needs('/proc', 'a clock that processes share')(
   'careless, killed and blocked processes never hold one lock together',
   { timeout: 120_000 },
   async () => {

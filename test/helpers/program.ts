@@ -1,5 +1,8 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach } from 'vitest';
+import { temporaryFolder } from './folder.js';
 
 const entry = new URL('../../dist/index.js', import.meta.url).href;
 const children = new Set<ChildProcess>();
@@ -48,9 +51,16 @@ export function start(command: string, args: string[], options: SpawnOptions = {
   return { child, printed, ended };
 }
 
+/** A file with this module in it: not every runtime takes a module by -e. */
+export function moduleFile(source: string): string {
+  const file = join(temporaryFolder(), 'program.mjs');
+  writeFileSync(file, source);
+  return file;
+}
+
 /** Starts a module that may `await import(process.env.HOLDFAST_ENTRY)`. */
 export function startModule(source: string, ...args: string[]): Program {
-  return start(process.execPath, ['--input-type=module', '-e', source, '--', ...args], {
+  return start(process.execPath, [moduleFile(source), ...args], {
     env: { ...process.env, HOLDFAST_ENTRY: entry },
   });
 }

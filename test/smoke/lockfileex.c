@@ -4,7 +4,8 @@
  *   lockfileex PATH exclusive|shared hold     waits, prints "held", and holds until it is ended
  *   lockfileex PATH unshared                  opens the file so that nobody else can, prints "held",
  *                                             and keeps it open until it is ended
- *   lockfileex PATH deleted                   the same with a file that it has deleted
+ *   lockfileex PATH deleted                   the same with a file that it has deleted; prints
+ *                                             "openable" and ends where others still can open that
  */
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,11 @@ static int keep(HANDLE file, BOOL succeeded) {
 static int keep_deleted(const char *path, DWORD share) {
   const HANDLE file = open_file(path, GENERIC_READ | DELETE, share);
   FILE_DISPOSITION_INFO deleted = {TRUE};
-  return keep(file, SetFileInformationByHandle(file, FileDispositionInfo, &deleted, sizeof deleted));
+  const BOOL done = SetFileInformationByHandle(file, FileDispositionInfo, &deleted, sizeof deleted);
+  const HANDLE again = open_file(path, GENERIC_READ, share);
+  if (again == INVALID_HANDLE_VALUE) return keep(file, done);
+  report("openable");
+  return 0;
 }
 
 static int lock_whole(const char *path, const char *mode, BOOL hold, DWORD share) {

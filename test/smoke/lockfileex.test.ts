@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { lock, lockSync, tryLock, withLock } from 'holdfast';
-import { afterEach, describe, expect } from 'vitest';
+import { afterEach, describe, expect, type TestContext } from 'vitest';
 import { temporaryResource } from '../helpers/folder.js';
 import { needs } from '../helpers/needs.js';
 
@@ -20,11 +20,14 @@ function attempt(path: string, mode: string): string {
   return execFileSync(program, [path, mode], { encoding: 'utf8' }).trim();
 }
 
-/** Starts the program and waits until it has what it wants. */
-async function holdElsewhere(path: string, ...how: string[]): Promise<ChildProcess> {
+const openable = 'this system lets others open a file that was deleted and not closed';
+
+/** Starts the program and waits until it has what it wants, if that can be had here. */
+async function holdElsewhere(path: string, how: string[], context?: TestContext) {
   const child = spawn(program, [path, ...how], { stdio: ['ignore', 'pipe', 'inherit'] });
   children.add(child);
   const [said] = await once(child.stdout, 'data');
+  context?.skip(String(said).trim() === 'openable', openable);
   expect(String(said).trim()).toBe('held');
   return child;
 }
@@ -46,7 +49,7 @@ test.for([
 
 test('a lock on the whole file keeps ours out until its program dies', async () => {
   const resource = temporaryResource();
-  const child = await holdElsewhere(`${resource}.flock`, 'exclusive', 'hold');
+  const child = await holdElsewhere(`${resource}.flock`, ['exclusive', 'hold']);
   expect(tryLock(resource)).toBeNull();
   const waiting = lock(resource, { timeout: 15_000 });
   child.kill();
@@ -63,17 +66,17 @@ describe.for([
   ['opened without sharing it', 'unshared'],
   ['deleted and not closed', 'deleted'],
 ])('while another program has a lock file %s,', ([, how = '']) => {
-  test('tryLock is refused as by a holder, again and again', async () => {
+  test('tryLock is refused as by a holder, again and again', async (context) => {
     const resource = temporaryResource();
-    await holdElsewhere(`${resource}.flock`, how);
+    await holdElsewhere(`${resource}.flock`, [how], context);
     for (const mode of ['exclusive', 'shared', 'exclusive'] as const) {
       expect(tryLock(resource, { mode })).toBeNull();
     }
   });
 
-  test('those who wait keep to their timeouts and signals', async () => {
+  test('those who wait keep to their timeouts and signals', async (context) => {
     const resource = temporaryResource();
-    await holdElsewhere(`${resource}.flock`, how);
+    await holdElsewhere(`${resource}.flock`, [how], context);
     const signal = AbortSignal.timeout(60);
     const late = { code: 'ERR_LOCK_TIMEOUT', holder: null };
     await Promise.all([
@@ -85,9 +88,9 @@ describe.for([
     expect(() => lockSync(resource, { timeout: 50 })).toThrow(expect.objectContaining(late));
   });
 
-  test('those who wait are granted, one after the other, once it is ended', async () => {
+  test('those who wait are granted, one after the other, once it is ended', async (context) => {
     const resource = temporaryResource();
-    const child = await holdElsewhere(`${resource}.flock`, how);
+    const child = await holdElsewhere(`${resource}.flock`, [how], context);
     const order: number[] = [];
     const waits = [1, 2, 3].map((number) => withLock(resource, () => order.push(number)));
     // By another path they are in another queue, until both know which file it is.
@@ -100,14 +103,4 @@ describe.for([
     using after = lockSync(resource);
     expect(after.held).toBe(true);
   });
-});
-
-test('access that is denied is an error, after a moment in which it might be granted', () => {
-  const resource = temporaryResource();
-  writeFileSync(`${resource}.flock`, '', { mode: 0o444 });
-  const asked = performance.now();
-  expect(() => tryLock(resource)).toThrow(expect.objectContaining({ code: 'EACCES' }));
-  expect(performance.now() - asked).toBeGreaterThan(20);
-  using readable = tryLock(resource, { mode: 'shared' });
-  expect(readable?.held).toBe(true);
 });
