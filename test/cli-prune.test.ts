@@ -14,7 +14,7 @@ import { untilBlocked } from './helpers/blocked.js';
 import { holdfast, holdfastWith } from './helpers/cli.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { moduleFile, start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 
 /** A folder with lock files of all kinds; `held.flock` is held. */
 function folderOfAll() {
@@ -170,8 +170,8 @@ test('racing holders lose nothing to holdfast prune', { timeout: 120_000 }, asyn
   const resources = Array.from({ length: 8 }, (_, i) => join(folder, `counter-${i}`));
   for (const resource of resources) writeFileSync(resource, '0');
   const env = { ...process.env, PRUNE: new URL('../dist/cli/prune.js', import.meta.url).href };
-  const args = [moduleFile(pruning), folder];
-  const pruners = [0, 1].map(() => start(process.execPath, args, { env }));
+  const [program, ...args] = moduleCommand(pruning);
+  const pruners = [0, 1].map(() => start(program, [...args, folder], { env }));
   await Promise.all(pruners.map(({ printed }) => printed('in')));
 
   const rounds = 4_000;

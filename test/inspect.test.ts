@@ -15,7 +15,7 @@ import { untilBlocked } from './helpers/blocked.js';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { moduleFile, start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 
 function hold(actor: Actor, resource: string, mode: 'exclusive' | 'shared' = 'exclusive') {
   return actor.run(
@@ -242,10 +242,10 @@ const script = `
 
 async function inspectUnder(unshare: string[], before: string, resource: string) {
   const entry = new URL('../dist/index.js', import.meta.url).href;
-  const command = `${before}; exec "$0" "$1" "$2"`;
+  const command = `${before}; exec "$@"`;
   const { ended } = start(
     'unshare',
-    [...unshare, 'sh', '-c', command, process.execPath, moduleFile(script), resource],
+    [...unshare, 'sh', '-c', command, 'sh', ...moduleCommand(script), resource],
     { env: { ...process.env, HOLDFAST_ENTRY: entry } },
   );
   const { stdout, stderr } = await ended;

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { moduleFile, start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 import { craftRecord, type RecordMembers } from './helpers/record.js';
 
 async function timeout(resource: string): Promise<LockTimeoutError> {
@@ -110,8 +110,8 @@ const look = `
 
 async function messageUnder(unshare: string[], before: string, resource: string) {
   const entry = new URL('../dist/index.js', import.meta.url).href;
-  const command = `${before}; exec "$0" "$1" "$2"`;
-  const words = ['sh', '-c', command, process.execPath, moduleFile(look), resource];
+  const command = `${before}; exec "$@"`;
+  const words = ['sh', '-c', command, 'sh', ...moduleCommand(look), resource];
   const env = { ...process.env, HOLDFAST_ENTRY: entry };
   return (await start('unshare', [...unshare, ...words], { env }).ended).stdout;
 }

@@ -5,7 +5,7 @@ import { Actor } from './helpers/actor.js';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { moduleFile, start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 
 const errors = { EIO: 5, ENOSPC: 28, EROFS: 30 };
 
@@ -102,10 +102,10 @@ needs('the right to mount')(
   async () => {
     const folder = temporaryFolder();
     const entry = new URL('../dist/index.js', import.meta.url).href;
-    const command = 'mount -t tmpfs -o size=64k none "$2" && exec "$0" "$1" "$2/resource"';
+    const command = 'mount -t tmpfs -o size=64k none "$0" && exec "$@" "$0/resource"';
     const { ended } = start(
       'unshare',
-      ['-m', 'sh', '-c', command, process.execPath, moduleFile(fullDisk), folder],
+      ['-m', 'sh', '-c', command, folder, ...moduleCommand(fullDisk)],
       { env: { ...process.env, HOLDFAST_ENTRY: entry } },
     );
     const { stdout, stderr } = await ended;
