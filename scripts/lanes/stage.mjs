@@ -74,7 +74,8 @@ export async function stage(folder, { binary, modules = join(root, 'node_modules
   return folder;
 }
 
-export const stageFolder = (name) => join(cache, 'stage', name);
+/** Of this checkout alone: another one may be tested at the same time. */
+export const stageFolder = (name) => join(cache, 'stage', digest(root), name);
 
 /**
  * Runs the test suite of a staged package with the program that `node` names, and its arguments.

@@ -17,9 +17,9 @@ const beyondWine = {
     'Wine 8 wakes all who wait for a range at once and lets them race',
 };
 
-/** A Windows of its own, set to version 10: Node refuses older ones. */
+/** A Windows of this checkout alone, set to version 10: Node refuses older ones. */
 async function prefix() {
-  return cached('wine-prefix', async (folder) => {
+  return cached(`wine-prefix-${digest(root)}`, async (folder) => {
     const env = { WINEPREFIX: folder, WINEDEBUG: '-all' };
     for (const args of [
       ['wineboot', '-i'],
