@@ -5,8 +5,7 @@ import { Actor } from './helpers/actor.js';
 import { blockedOn, untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
+import { slowness } from './helpers/slowness.js';
 
 /** An actor that holds the lock, and a way to make it let go. */
 async function heldElsewhere(resource: string) {

@@ -3,8 +3,7 @@ import { LockExpiredError, lock, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
-
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
+import { slowness } from './helpers/slowness.js';
 
 /** Settles when the lock's signal has aborted. */
 function lost(signal: AbortSignal): Promise<unknown> {

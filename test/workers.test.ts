@@ -5,14 +5,15 @@ import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { type Program, startModule } from './helpers/program.js';
+import { slowness } from './helpers/slowness.js';
 
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
 const workers = 20;
 
 // The addon is loaded in the workers only: Node unloads it with the last of them, unless the addon
 // sees to it that its code outlives its environments.
 const program = `
 import { Worker } from 'node:worker_threads';
+import { slowness } from './helpers/slowness.js';
 const [how, resource, count] = process.argv.slice(-3);
 const source = \`
   import { parentPort, workerData } from 'node:worker_threads';
