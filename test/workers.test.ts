@@ -13,7 +13,6 @@ const workers = 20;
 // sees to it that its code outlives its environments.
 const program = `
 import { Worker } from 'node:worker_threads';
-import { slowness } from './helpers/slowness.js';
 const [how, resource, count] = process.argv.slice(-3);
 const source = \`
   import { parentPort, workerData } from 'node:worker_threads';
