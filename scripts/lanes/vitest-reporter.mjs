@@ -12,10 +12,12 @@ export default class LaneReporter {
       const file = module.relativeModuleId;
       for (const test of module.children.allTests()) {
         const name = `${file} > ${test.fullName}`;
-        const { state, note } = test.result();
+        const { errors = [], note, state } = test.result();
         if (state === 'skipped') results.skipped.push({ name, reason: note ?? noReason });
         else results[state === 'passed' ? 'passed' : 'failed'].push(name);
-        if (state === 'passed' && test.diagnostic()?.retryCount > 0) results.retried.push(name);
+        if (state === 'passed' && test.diagnostic()?.retryCount > 0) {
+          results.retried.push(`${name}: ${errors[0]?.message}`);
+        }
       }
       // A file that could not be imported has no tests to fail.
       if (module.errors().length > 0) results.failed.push(`${file} did not run`);

@@ -85,6 +85,7 @@ await lane('windows', async () => {
       },
       flags: ['--configLoader=native'],
       lacking: beyondWine,
+      minutes: 18,
       slowness: 3,
       stdio: ['ignore', output, output],
     });
