@@ -3,7 +3,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { LockErrorDetails } from './errors.js';
 import { lookAsWriterFlags, lookFlags } from './find-holders.js';
 import { type HolderRecord, parseHolderRecord, recordBytes } from './holder-record.js';
-import { attribute, exists, type LockHolder } from './lock-holder.js';
+import { attribute, isAlive, type LockHolder } from './lock-holder.js';
 import { addon, status } from './native.js';
 import { toRequest } from './options.js';
 import { freshKernelLocks, heirOf } from './proc-locks.js';
@@ -145,7 +145,7 @@ async function look(file: Opened, { lockPath }: LockErrorDetails): Promise<Sight
   const state = kernel?.holders[0]?.mode ?? (await probe(file, lockPath));
   const record = handle === null ? null : await readRecord(handle);
   const attribution = attribute(state, record, kernel, (lock, view) =>
-    exists(lock.pid) ? lock.pid : (heirOf(lock, view) ?? lock.pid),
+    isAlive(lock.pid) ? lock.pid : (heirOf(lock, view) ?? lock.pid),
   );
   const sight = { state, ...attribution };
   if (kernel === null) return sight;

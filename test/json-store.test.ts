@@ -51,6 +51,18 @@ test('readOr() has a value for a missing file only', async () => {
   await expect(store.readOr({ count: 7 })).rejects.toMatchObject({ code: 'ERR_JSON_FILE' });
 });
 
+test('what a caller does to a value that stood in for a missing file stays with that caller', async () => {
+  const store = jsonStore<{ list: number[] }>(temporaryStore());
+  const empty = { list: [] };
+  (await store.readOr(empty)).list.push(1);
+  await store.updateOr(empty, (value) => {
+    value.list.push(2);
+    return value;
+  });
+  expect(empty).toEqual({ list: [] });
+  expect(await store.read()).toEqual({ list: [2] });
+});
+
 test('delete() tells whether there was a file', async () => {
   const file = temporaryStore('{}');
   const store = jsonStore(file);

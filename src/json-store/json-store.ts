@@ -68,7 +68,7 @@ export class JsonStore<T> {
   }
 
   /**
-   * As `read`, with a value for when there is no file or it was moved aside.
+   * As `read`, with a value for when there is no file or it was moved aside: a copy of the fallback.
    *
    * @throws {JsonFileError} (`ERR_JSON_FILE`) when the file is not JSON and stays where it is.
    * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses the value.
@@ -78,7 +78,7 @@ export class JsonStore<T> {
     try {
       return await this.read();
     } catch (error) {
-      if (isMissing(error) || isMovedAside(error)) return fallback;
+      if (isMissing(error) || isMovedAside(error)) return structuredClone(fallback);
       throw error;
     }
   }
@@ -105,7 +105,8 @@ export class JsonStore<T> {
   }
 
   /**
-   * As `update`, with a value to start from when there is no file or it was moved aside.
+   * As `update`, with a value to start from when there is no file or it was moved aside: a copy of
+   * `initial`, which the function may change.
    *
    * @returns the new value.
    * @throws what `update` throws, except for a missing file.
@@ -116,7 +117,8 @@ export class JsonStore<T> {
         if (isMissing(error) || isMovedAside(error)) return null;
         throw error;
       });
-      const next = await change(loaded === null ? initial : loaded.value, lock);
+      const value = loaded === null ? structuredClone(initial) : loaded.value;
+      const next = await change(value, lock);
       return this.#write(path, lock, next, loaded?.version ?? null);
     });
   }

@@ -10,10 +10,13 @@ export interface BusyDetails {
   cause: unknown;
 }
 
+/** The code of both errors here, under the name by which call sites compare it. */
+export const FILE_LOCK_TIMEOUT_ERROR_CODE = 'file_lock_timeout';
+
 /** The file's lock was not granted in time (`file_lock_timeout`). */
 export class FileLockTimeoutError extends Error {
   override readonly name: string = 'FileLockTimeoutError';
-  readonly code = 'file_lock_timeout';
+  readonly code = FILE_LOCK_TIMEOUT_ERROR_CODE;
   /** How long it waited at most, in ms. */
   readonly timeoutMs: number;
   /** The lock file that was held. */
