@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { lock } from 'holdfast';
@@ -12,10 +12,9 @@ async function secondCopy(): Promise<typeof import('holdfast')> {
   const folder = temporaryFolder();
   cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
   cpSync(join(root, 'package.json'), join(folder, 'package.json'));
-  mkdirSync(join(folder, 'node_modules'));
-  const link = (from: string, to: string) => symlinkSync(from, to, 'junction');
-  link(join(root, 'build'), join(folder, 'build'));
-  link(join(root, 'node_modules', 'detect-libc'), join(folder, 'node_modules', 'detect-libc'));
+  for (const name of ['build', 'prebuilds', 'node_modules']) {
+    if (existsSync(join(root, name))) symlinkSync(join(root, name), join(folder, name), 'junction');
+  }
   return import(pathToFileURL(join(folder, 'dist', 'index.js')).href);
 }
 

@@ -69,7 +69,7 @@ function toExitCode(text: string): number {
 function plan(args: string[]): Plan {
   const { values, rest } = parseLeading(flags, args);
   const { shared, exclusive, nonblock, wait, lease, label, inherit = false } = values;
-  const [file, ...words] = rest;
+  const [file, ...words] = rest[0] === '--' ? rest.slice(1) : rest;
   if (file === undefined || file === '--') throw new UsageError('a FILE is missing');
   if (shared && exclusive) throw new UsageError('--shared and --exclusive exclude each other');
   if (inherit && process.platform === 'win32')
