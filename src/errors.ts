@@ -1,4 +1,5 @@
 import type { LockHolder } from './lock-holder.js';
+import { printable } from './printable.js';
 
 /** What every error of this library knows about the lock it speaks of. */
 export interface LockErrorDetails {
@@ -28,7 +29,7 @@ export class LockError extends Error {
   readonly holder: LockHolder | null;
 
   constructor(code: string, message: string, details: LockErrorDetails) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(printable(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.resource = details.resource;
     this.lockPath = details.lockPath;

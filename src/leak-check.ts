@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { printable } from './holder-record.js';
 import { type Hold, onLeak } from './lock-file.js';
+import { printable } from './printable.js';
 import { traceLeak } from './tracing.js';
 
 /** At most one collection in this many ms for the whole process, when it is done in the background. */
@@ -23,10 +23,12 @@ onLeak((hold) => {
   watched.delete(hold);
   traceLeak(hold);
   const seconds = ((performance.now() - hold.since) / 1000).toFixed(1);
-  const label = hold.label === null ? '' : ` ("${printable(hold.label)}")`;
+  const label = hold.label === null ? '' : ` ("${hold.label}")`;
   process.emitWarning(
-    `the lock on ${hold.resource}${label} was leaked: nothing refers to its holder any more. ` +
-      `It was freed after ${seconds} s. Use withLock() or a using block.`,
+    printable(
+      `the lock on ${hold.resource}${label} was leaked: nothing refers to its holder any more. ` +
+        `It was freed after ${seconds} s. Use withLock() or a using block.`,
+    ),
     {
       type: 'LockLeakWarning',
       code: 'HOLDFAST_LEAK',

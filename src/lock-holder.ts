@@ -1,4 +1,5 @@
-import { type HolderRecord, printable } from './holder-record.js';
+import type { HolderRecord } from './holder-record.js';
+import { printable } from './printable.js';
 import type { KernelLock, KernelView } from './proc-locks.js';
 import { commandOf, isZombie, processIdentity, startTimeOf } from './process-identity.js';
 

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type RequestDetails, requestFlags } from './native.js';
+import { printable } from './printable.js';
 
 /** How a lock is held: by one holder alone, or together with other shared ones. */
 export type LockMode = 'exclusive' | 'shared';
@@ -79,7 +80,7 @@ const noDetails: [] = [];
 export function invalid(name: string, expected: string, value: unknown): TypeError {
   const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
   const error: TypeError & { code?: string } = new TypeError(
-    `${name} must be ${expected}, not ${shown}`,
+    printable(`${name} must be ${expected}, not ${shown}`),
   );
   error.code = 'ERR_INVALID_ARG_VALUE';
   return error;

@@ -1,6 +1,7 @@
 import { FileLock } from './file-lock.js';
 import { acquire } from './lock.js';
 import { invalid, type LockOptions, toRequest } from './options.js';
+import { printable } from './printable.js';
 import { runInScope } from './scope.js';
 
 /** What runs while the lock is held; it may renew it, check it, or release it early. */
@@ -110,7 +111,7 @@ function releaseAfter(error: unknown, lock: FileLock): void {
     lock.release();
   } catch (releaseError) {
     process.emitWarning(
-      new Error(`the lock on ${lock.resource} could not be released after ${error}`, {
+      new Error(printable(`the lock on ${lock.resource} could not be released after ${error}`), {
         cause: releaseError,
       }),
     );

@@ -120,10 +120,14 @@ test('holdfast status --json has all there is, tokens as text', async () => {
 
 test('holdfast status shows no escape codes of a hostile label or file name', async () => {
   const folder = temporaryFolder();
-  using _ = tryLock(join(folder, 'a\x1b[31m'), { label: 'x\x1b]0;title\x07\u202ey' });
-  const { stdout } = await holdfast('status', folder).ended;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what must not be there
-  expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  const label = 'x\x1b]0;title\x07\u202e\x9b\u{e0001}y';
+  using _ = tryLock(join(folder, 'a\x1b[31m'), { label });
+  for (const flags of [[], ['--json']]) {
+    const { stdout } = await holdfast('status', ...flags, folder).ended;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what must not be there
+    expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u{e0001}]/u);
+  }
+  expect((await json(folder))[0]?.['holder']).toMatchObject({ label });
 });
 
 test('holdfast status to a pipe has no colours, whatever the state', async () => {

@@ -2,7 +2,7 @@ import { type BigIntStats, renameSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
-import { JsonFileError } from './errors.js';
+import { JsonFileError, withoutJson } from './errors.js';
 import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
 import { parseJson } from './json-text.js';
 import { assertNewest, replaceFile, type Version } from './replace-file.js';
@@ -188,11 +188,7 @@ export class JsonStore<T> {
   async #write(path: string, lock: FileLock, value: T, basis: Version | undefined): Promise<T> {
     const { schema, indent = 2 } = this.#options;
     const text: string | undefined = JSON.stringify(value, null, indent);
-    if (text === undefined) {
-      throw Object.assign(new TypeError(`${path} cannot hold ${String(value)}: it has no JSON`), {
-        code: 'ERR_INVALID_ARG_VALUE',
-      });
-    }
+    if (text === undefined) throw withoutJson(path, value);
     // What a reader would refuse is not written.
     await validate(schema, JSON.parse(text), path, 'would get');
     await replaceFile({

@@ -2,7 +2,7 @@ import { type BigIntStats, constants, fstatSync, ftruncateSync, writeSync } from
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
-import { JsonChangedError } from './errors.js';
+import { JsonChangedError, withoutJson } from './errors.js';
 import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
 import { readLines } from './json-lines.js';
 import { parseJson } from './json-text.js';
@@ -27,10 +27,8 @@ export type Compaction<T> = (
 
 function lineOf(entry: unknown, path: string): string {
   const text: string | undefined = JSON.stringify(entry);
-  if (text !== undefined) return `${text}\n`;
-  throw Object.assign(new TypeError(`${path} cannot hold ${String(entry)}: it has no JSON`), {
-    code: 'ERR_INVALID_ARG_VALUE',
-  });
+  if (text === undefined) throw withoutJson(path, entry);
+  return `${text}\n`;
 }
 
 /** A file of JSON lines that several processes append to. Made by `jsonlStore`. */

@@ -1,6 +1,6 @@
 import { readdir, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { inspect, tryLock } from '../index.js';
+import { inspect, printable, tryLock } from '../index.js';
 import { isAlive } from './process.js';
 
 /** How the lock of one session is. */
@@ -128,7 +128,8 @@ export async function cleanStaleLockFiles(params: CleanParams): Promise<SessionL
     if (!found.stale || !removeStale) continue;
     found.removed = await remove(found.lockPath);
     if (!found.removed) continue;
-    log?.warn?.(`removed stale session lock: ${found.lockPath} (${found.staleReasons.join(', ')})`);
+    const { lockPath, staleReasons } = found;
+    log?.warn?.(printable(`removed stale session lock: ${lockPath} (${staleReasons.join(', ')})`));
   }
   return { locks, cleaned: locks.filter(({ removed }) => removed) };
 }

@@ -1,3 +1,5 @@
+import { printable } from '../index.js';
+
 /** What the errors of a wait that was too long know. */
 export interface BusyDetails {
   /** How long it waited at most, in ms. */
@@ -25,7 +27,7 @@ export class FileLockTimeoutError extends Error {
   readonly owner: string;
 
   constructor(message: string, details: BusyDetails) {
-    super(message, { cause: details.cause });
+    super(printable(message), { cause: details.cause });
     this.timeoutMs = details.timeoutMs;
     this.lockPath = details.lockPath;
     this.owner = details.owner;
