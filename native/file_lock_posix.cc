@@ -48,7 +48,7 @@ int Create(const char* path, mode_t permissions, Descriptor* out) {
 
 }  // namespace
 
-int Open(const std::string& path, Mode mode, int permissions, Descriptor* out) {
+int Open(const std::string& path, bool writes, int permissions, Descriptor* out) {
   // Without O_CREAT first: with it, fs.protected_regular refuses somebody else's existing file in a
   // sticky world-writable directory, even to root (proc_sys_fs(5)).
   int result = OpenWith(path.c_str(), O_RDWR, 0, out);
@@ -59,7 +59,7 @@ int Open(const std::string& path, Mode mode, int permissions, Descriptor* out) {
     result = OpenWith(path.c_str(), O_RDWR, 0, out);
   }
   const bool unwritable = result == -EACCES || result == -EROFS || result == -EPERM;
-  if (mode == Mode::kShared && unwritable) {
+  if (!writes && unwritable) {
     const int readable = OpenWith(path.c_str(), O_RDONLY, 0, out);
     return readable == -ENOENT ? result : readable;
   }

@@ -104,12 +104,12 @@ int RefusedOpen(int error, const std::wstring& path) {
   return directory ? kErrorIsDirectory : error;
 }
 
-int OpenOnce(const std::wstring& path, Mode mode, Descriptor* out) {
+int OpenOnce(const std::wstring& path, bool writes, Descriptor* out) {
   int result = OpenWith(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, 0, out);
   if (result == 0) return 0;
   result = RefusedOpen(result, path);
   const bool unwritable = result == kErrorAccessDenied || result == kErrorReadOnlyVolume;
-  if (mode == Mode::kShared && unwritable) {
+  if (!writes && unwritable) {
     const int readable = OpenWith(path, GENERIC_READ, OPEN_EXISTING, 0, out);
     return readable == kErrorNoEntry ? result : readable;
   }
@@ -128,13 +128,13 @@ int RefuseReparsePoint(Descriptor descriptor) {
 }  // namespace
 
 // Permissions do not exist in this form on Windows: a new file gets those of its directory.
-int Open(const std::string& path, Mode mode, int, Descriptor* out) {
+int Open(const std::string& path, bool writes, int, Descriptor* out) {
   const std::wstring wide = ToSystemPath(path);
-  int result = OpenOnce(wide, mode, out);
+  int result = OpenOnce(wide, writes, out);
   for (DWORD pause = 1; pause <= kLastGraceMilliseconds; pause *= 2) {
     if (result != kContended && result != kErrorAccessDenied) break;
     Sleep(pause);
-    result = OpenOnce(wide, mode, out);
+    result = OpenOnce(wide, writes, out);
   }
   if (result != 0) return result;
   result = RefuseReparsePoint(*out);

@@ -42,7 +42,7 @@ int LockHandle::TryAcquire() {
     if (result != kReplaced) return result;
   }
   for (int attempt = 0; attempt < kMostReopens; ++attempt) {
-    int result = Open(request_.path, request_.mode, request_.permissions, &open_);
+    int result = Open(request_.path, request_.writes(), request_.permissions, &open_);
     if (result != 0) return Failure(Operation::kOpen, result);
 
     result = Attempt(now);
@@ -107,8 +107,9 @@ int LockHandle::BeginWait(LockWaiter::Ended ended) {
 
 int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
   const auto open_and_wait = [once, path = request_.path, mode = request_.mode,
+                              writes = request_.writes(),
                               permissions = request_.permissions](Descriptor* open) {
-    const int opened = Open(path, mode, permissions, open);
+    const int opened = Open(path, writes, permissions, open);
     if (opened != 0) return Failure(Operation::kOpen, opened);
     return once ? TryLock(*open, mode) : Lock(*open, mode, false);
   };

@@ -39,6 +39,8 @@ struct Request {
   int permissions = 0600;
   uint64_t min_token = 0;
   RecordDetails details;
+
+  bool writes() const { return record && mode == Mode::kExclusive; }
 };
 
 class LockHandle final {

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   existsSync,
   openSync,
@@ -115,6 +116,28 @@ test('holdfast run locks a file with other content and leaves it as it is', asyn
   expect(await ended).toMatchObject({ code: 0, stderr: '' });
   expect(readFileSync(file, 'utf8')).toBe('my data\n');
 });
+
+needs('root').each([[], ['--inherit']])(
+  'holdfast run %s locks a file that may only be read, as flock(1) does',
+  async (...flags) => {
+    const folder = temporaryFolder('/tmp');
+    chmodSync(folder, 0o755);
+    const nobody = { uid: 65534, gid: 65534 };
+    for (const content of ['', 'my data']) {
+      const lockPath = join(folder, `lock${content}`);
+      writeFileSync(lockPath, content, { mode: 0o444 });
+      const held = tryLock('x', { lockPath, record: false });
+      const run = holdfastWith(nobody, 'run', ...flags, lockPath, ...waits);
+      await untilBlocked(lockPath, 1);
+      held?.release();
+      await run.printed('in');
+      expect(tryLock('x', { lockPath, record: false })).toBeNull();
+      run.child.stdin?.end();
+      expect(await run.ended).toMatchObject({ code: 0, stderr: '' });
+      expect(readFileSync(lockPath, 'utf8')).toBe(content);
+    }
+  },
+);
 
 test.each([[], ['--inherit']])('holdfast run %s refuses a folder', async (...flags) => {
   const folder = temporaryFolder();
