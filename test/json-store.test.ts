@@ -193,34 +193,6 @@ test('what the schema makes of the value is what is read', async () => {
   expect(await store.read()).toEqual({ count: 9 });
 });
 
-test('a holder that lost its lease while fn ran does not publish', async () => {
-  const file = temporaryStore('{"count":1}');
-  const store = jsonStore<Counter>(file, { lease: 50 });
-  let finish: (value: Counter) => void = () => {};
-  const late = store.update((_, held) => {
-    held.signal.addEventListener('abort', () => finish({ count: 100 }));
-    return new Promise<Counter>((resolve) => {
-      finish = resolve;
-    });
-  });
-  await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
-  await jsonStore<Counter>(file).update(increment);
-  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 2 });
-  expect(readdirSync(dirname(file)).sort()).toEqual(['state.json', 'state.json.flock']);
-});
-
-test('fn may renew the lease as long as it works', async () => {
-  const file = temporaryStore('{"count":1}');
-  const value = await jsonStore<Counter>(file, { lease: 60 }).update(async (current, held) => {
-    for (let i = 0; i < 10; i += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 15));
-      held.renew();
-    }
-    return increment(current);
-  });
-  expect(value).toEqual({ count: 2 });
-});
-
 test('a change by somebody without the lock is not overwritten', async () => {
   const file = temporaryStore('{"count":1}');
   const update = jsonStore<Counter>(file).update((value) => {

@@ -1,5 +1,5 @@
-import { type BigIntStats, renameSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { type BigIntStats, renameSync, unlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
 import { JsonFileError, withoutJson } from './errors.js';
@@ -143,9 +143,9 @@ export class JsonStore<T> {
   delete(): Promise<boolean> {
     return this.#file.exclusively(async (path, lock) => {
       await assertNewest(path, lock);
-      lock.assertHeld();
+      lock.renew();
       try {
-        await rm(path);
+        unlinkSync(path);
       } catch (error) {
         if (isMissing(error)) return false;
         throw error;
@@ -173,7 +173,7 @@ export class JsonStore<T> {
       if (!this.#isToBeMoved(error)) throw error;
       const time = new Date().toISOString().replaceAll(':', '-');
       const backup = `${path}.corrupt-${time}-${lock.token}`;
-      lock.assertHeld();
+      lock.renew();
       renameSync(path, backup);
       await syncFolder(dirname(path));
       const { line, column, reason } = error;

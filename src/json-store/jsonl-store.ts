@@ -154,8 +154,9 @@ export class JsonlStore<T> {
     const { fd } = handle;
     const missesEnd = last.whole && last.text.length > 0;
     const bytes = missesEnd ? Buffer.concat([Buffer.from('\n'), lines]) : lines;
-    // All synchronous from here: neither a busy event loop nor the thread pool comes in between.
-    lock.assertHeld();
+    // All synchronous from here, with a whole lease: neither a busy event loop nor the thread pool comes
+    // in between, nor the end of a lease that is longer than this takes.
+    lock.renew();
     const { size, nlink } = fstatSync(fd);
     if (size !== last.end || nlink === 0) throw new JsonChangedError(path);
     if (!last.whole) ftruncateSync(fd, last.start);
