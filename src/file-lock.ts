@@ -54,7 +54,8 @@ export class FileLock implements Disposable, AsyncDisposable {
     this.mode = outer?.mode ?? request.mode;
     this.label = request.label;
     this.#file = file;
-    this.#lease = request.lease;
+    // Who nests has the outer one's, which it may renew, and neither shorten nor begin.
+    this.#lease = outer === undefined ? request.lease : outer.#lease;
     if (outer !== undefined) {
       this.token = outer.token;
       this.previousHolder = outer.previousHolder;
@@ -242,7 +243,9 @@ export class FileLock implements Disposable, AsyncDisposable {
 
   #limit(lease: number): void {
     const result =
-      this.#file === null ? status.contended : startLease(this.#file, this.#hold, this, lease);
+      this.#file === null
+        ? status.contended
+        : startLease(this.#file, this.#hold, this.onLost, lease);
     if (result < 0) throw errorFrom(result, this);
     if (result !== status.done) this.assertHeld();
   }

@@ -1,5 +1,14 @@
+import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type FileLock, lock, lockSync, tryLock, withLock } from 'holdfast';
+import {
+  type FileLock,
+  lock,
+  lockSync,
+  openScope,
+  reclaimLeaked,
+  tryLock,
+  withLock,
+} from 'holdfast';
 import { expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
 
@@ -124,4 +133,28 @@ test('a nested lock that outlives the outer release keeps the file locked until 
   expect(tryLock(resource)).toBeNull();
   nested.release();
   expect(tryLock(resource)?.held).toBe(true);
+});
+
+test('a lock that nests has the lease of the outer one, and neither shortens nor begins it', async () => {
+  for (const lease of [undefined, 60_000]) {
+    const resource = temporaryResource();
+    await withLock(resource, lease === undefined ? {} : { lease }, async (outer) => {
+      await using nested = await lock(resource, { reentrant: true, lease: 1 });
+      nested.renew();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      expect(outer.held).toBe(true);
+    });
+  }
+});
+
+test('who nests learns of the end of a lease that the outer holder does not live to see', async () => {
+  const nested = await (async () => {
+    const outer = await openScope(lock(temporaryResource(), { lease: 300 }));
+    const inner = await lock(outer.resource, { reentrant: true });
+    outer.release();
+    return inner;
+  })();
+  await reclaimLeaked();
+  await once(nested.signal, 'abort');
+  expect(nested.signal.reason).toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
 });
