@@ -35,7 +35,9 @@ struct FileStatus {
 
 // Opens the lock file, creating it with exactly `permissions` where it is missing. Never follows a
 // symbolic link, never truncates, never blocks. Where writing is not allowed, whoever does not
-// write gets a read-only descriptor, which can be locked as well.
+// write gets a read-only descriptor, which can be locked as well. Returns kContended when another
+// program has the file for itself, or has deleted it but not closed it: only Windows knows such a
+// state.
 int Open(const std::string& path, bool writes, int permissions, Descriptor* out);
 
 // One attempt. Returns kContended when the lock is held elsewhere.

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect, lock, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { untilBlocked } from './helpers/blocked.js';
-import { holdfast, holdfastWith, needsTerminal, Terminal } from './helpers/cli.js';
+import { holdfast, holdfastWith, Terminal } from './helpers/cli.js';
 import { lockFile, node, waits } from './helpers/cli-run.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
@@ -55,7 +55,7 @@ needs('root', 'Perl')('a command that became another user runs on, under its loc
   expect((await run.ended).code).toBe(137);
 });
 
-needsTerminal('Ctrl-C reaches the command once', async () => {
+needs('tmux')('Ctrl-C reaches the command once', async () => {
   const folder = temporaryFolder();
   const terminal = new Terminal(folder);
   const count = `

@@ -83,7 +83,7 @@ needs('flock(1)')('holdfast run and flock(1) exclude each other', async () => {
   await theirs.printed('in');
   const refused = await holdfast('run', '-n', file, ...node('')).ended;
   expect(refused).toMatchObject({ code: 1, stdout: '' });
-  expect(refused.stderr).toContain(`held by pid ${theirs.child.pid} (flock `);
+  expect(refused.stderr).toMatch(new RegExp(`held by pid ${theirs.child.pid} \\(\\S*flock `));
   theirs.child.stdin?.end();
   await theirs.ended;
 });

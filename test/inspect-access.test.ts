@@ -5,7 +5,7 @@ import { Actor } from './helpers/actor.js';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 
 test('inspect needs no permission to write', async () => {
   const resource = temporaryResource();
@@ -38,17 +38,17 @@ needs('root', '/proc')('inspect names the holder of a file that it may not open'
 const hideLocks = 'mount --bind /dev/null /proc/locks';
 const script = `
   const { inspect } = await import(process.env.HOLDFAST_ENTRY);
-  const { holder, ...rest } = await inspect(process.argv[1]);
+  const { holder, ...rest } = await inspect(process.argv[2]);
   console.log(JSON.stringify({ ...rest, pid: holder?.pid, whereabouts: holder?.whereabouts },
     (_, value) => (typeof value === 'bigint' ? String(value) : value)));
 `;
 
 async function inspectUnder(unshare: string[], before: string, resource: string) {
   const entry = new URL('../dist/index.js', import.meta.url).href;
-  const command = `${before}; exec "$0" --input-type=module -e "$1" -- "$2"`;
+  const command = `${before}; exec "$@"`;
   const { ended } = start(
     'unshare',
-    [...unshare, 'sh', '-c', command, process.execPath, script, resource],
+    [...unshare, 'sh', '-c', command, 'sh', ...moduleCommand(script), resource],
     { env: { ...process.env, HOLDFAST_ENTRY: entry } },
   );
   const { stdout, stderr } = await ended;
@@ -100,13 +100,18 @@ needs('faults by LD_PRELOAD')('inspect works where everything is called a networ
   expect(await look()).toBe('free');
 });
 
-test('inspect refuses a symbolic link and a folder at the lock path', async () => {
-  const resource = temporaryResource();
-  symlinkSync('/etc/passwd', `${resource}.flock`);
-  await expect(inspect(resource)).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
-  const lockPath = temporaryFolder();
-  await expect(inspect('x', { lockPath })).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
-});
+needs('symbolic links')(
+  'inspect refuses a symbolic link and a folder at the lock path',
+  async () => {
+    const resource = temporaryResource();
+    symlinkSync('/etc/passwd', `${resource}.flock`);
+    await expect(inspect(resource)).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
+    const lockPath = temporaryFolder();
+    await expect(inspect('x', { lockPath })).rejects.toMatchObject({
+      code: 'ERR_LOCK_NOT_REGULAR',
+    });
+  },
+);
 
 needs('mkfifo')('inspect does not hang at a FIFO', async () => {
   const resource = temporaryResource();

@@ -11,6 +11,7 @@ import {
 } from 'holdfast';
 import { expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
 
 test('a scope that wants its own lock again is told at once, with both places', async () => {
   const resource = temporaryResource();
@@ -147,14 +148,17 @@ test('a lock that nests has the lease of the outer one, and neither shortens nor
   }
 });
 
-test('who nests learns of the end of a lease that the outer holder does not live to see', async () => {
-  const nested = await (async () => {
-    const outer = await openScope(lock(temporaryResource(), { lease: 300 }));
-    const inner = await lock(outer.resource, { reentrant: true });
-    outer.release();
-    return inner;
-  })();
-  await reclaimLeaked();
-  await once(nested.signal, 'abort');
-  expect(nested.signal.reason).toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
-});
+needs('async hooks of promises')(
+  'who nests learns of the end of a lease that the outer holder does not live to see',
+  async () => {
+    const nested = await (async () => {
+      const outer = await openScope(lock(temporaryResource(), { lease: 300 }));
+      const inner = await lock(outer.resource, { reentrant: true });
+      outer.release();
+      return inner;
+    })();
+    await reclaimLeaked();
+    await once(nested.signal, 'abort');
+    expect(nested.signal.reason).toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  },
+);

@@ -32,7 +32,7 @@ async function expectPrintable(action: () => unknown): Promise<Error & { resourc
   return error;
 }
 
-const inHostileFolder = needs('POSIX permissions');
+const inHostileFolder = needs('control characters in file names');
 
 function hostileResource(): string {
   return join(temporaryFolder(), hostile);

@@ -1,6 +1,6 @@
 // One process of the soak: does what a careless program does, until it is told to stop or killed.
 // Every hold is logged with times that all processes share: node player.mjs FOLDER SEED
-import { appendFileSync, readdirSync } from 'node:fs';
+import { appendFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -25,9 +25,11 @@ function random(below) {
 const resource = () => join(folder, `resource-${random(3)}`);
 const now = () => String(process.hrtime.bigint());
 
-function enter(held, lease = null) {
-  const entry = { resource: held.resource, token: String(held.token), mode: held.mode, lease };
-  appendFileSync(log, `${JSON.stringify({ event: 'enter', at: now(), ...entry })}\n`);
+function enter(held) {
+  const entry = { resource: held.resource, token: String(held.token), mode: held.mode };
+  const line = `${JSON.stringify({ event: 'enter', at: now(), ...entry })}\n`;
+  // A process that had to wait for a core may be late: its lease has run out.
+  if (held.held) appendFileSync(log, line);
   return () => appendFileSync(log, `${JSON.stringify({ event: 'leave', at: now(), ...entry })}\n`);
 }
 
@@ -58,13 +60,13 @@ const acts = [
   // Never settles, and loses its lease.
   () =>
     withLock(resource(), { timeout: 500, lease: 20 }, (held) => {
-      enter(held, 20);
+      enter(held);
       return new Promise(() => {});
     }),
   // Blocks its event loop past its lease.
   () =>
     withLock(resource(), { timeout: 500, lease: 5 }, (held) => {
-      enter(held, 5);
+      enter(held);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }),
   // Leaks, and notices.
@@ -76,15 +78,28 @@ const acts = [
   // A worker that is terminated while it waits or holds.
   async () => {
     const thread = new Worker(worker, { workerData: { resource: resource(), log } });
+    // It may have waited in vain.
+    thread.once('error', () => {});
     await new Promise((resolve) => thread.once('message', resolve));
     await sleep(random(3));
     await thread.terminate();
   },
 ];
 
+function openFiles() {
+  return readdirSync('/proc/self/fd').flatMap((descriptor) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${descriptor}`)];
+    } catch {
+      // The one through which the folder was read.
+      return [];
+    }
+  });
+}
+
 const resources = () => ({
   threads: readdirSync('/proc/self/task').length,
-  descriptors: readdirSync('/proc/self/fd').length,
+  files: openFiles(),
   memory: process.memoryUsage().rss,
 });
 

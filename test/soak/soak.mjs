@@ -15,13 +15,12 @@ function readHolds(folder) {
   const holds = new Map();
   for (const name of readdirSync(folder).filter((file) => file.startsWith('log-'))) {
     for (const line of readFileSync(join(folder, name), 'utf8').split('\n').filter(Boolean)) {
-      const { event, at, resource, token, mode, lease } = JSON.parse(line);
+      const { event, at, resource, token, mode } = JSON.parse(line);
       if (mode !== 'exclusive') continue;
       const key = `${resource} ${token}`;
       const hold = holds.get(key) ?? {
         resource,
         token: BigInt(token),
-        lease,
         entered: [],
         left: null,
       };
@@ -34,9 +33,9 @@ function readHolds(folder) {
 }
 
 /**
- * No two exclusive holders of one resource at a time, but past the end of a lease, and never with
- * the same token. Holders that were killed or leaked left no time; the next token must still be
- * later than their own entry.
+ * No two exclusive holders of one resource at a time, and never with the same token. Holders that
+ * were killed, leaked or lost their lease left no time; the next token must still be later than
+ * their own entry.
  */
 export function findOverlaps(holds) {
   const problems = holds

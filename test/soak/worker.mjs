@@ -12,7 +12,6 @@ const entry = {
   resource,
   token: String(token),
   mode,
-  lease: null,
 };
 appendFileSync(workerData.log, `${JSON.stringify(entry)}\n`);
 setInterval(() => held.assertHeld(), 1_000);
