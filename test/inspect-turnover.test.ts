@@ -89,7 +89,9 @@ needs('faults by LD_PRELOAD')('holders who follow each other are no sharers', as
     for (let token = 1; state === undefined; token += 1) {
       const members = `"pid":1,"start":1,"host":"x","boot":null,"pidns":null,"token":"${token}","since":1,"lease":null,"label":null`;
       const crc = crc32(members).toString(16).padStart(8, '0');
-      writeSync(file, `{"holdfast":1,"state":"free","crc":"${crc}",${members}}`.padEnd(511), 0);
+      const record = `{"holdfast":1,"state":"free","crc":"${crc}",${members}}`.padEnd(511);
+      // As bytes: Deno appends text although it is given a position.
+      writeSync(file, Buffer.from(record), 0, record.length, 0);
       await new Promise(setImmediate);
     }
     await asked;
