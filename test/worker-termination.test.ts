@@ -40,6 +40,6 @@ test('terminated workers leave no lock behind, and crash nobody', {
     slowest = Math.max(slowest, performance.now() - since);
     mine.release();
   }
-  expect(slowest).toBeLessThan(50 * slowness);
+  expect(slowest).toBeLessThan(1_000 * slowness);
   (await lock(awaited)).release();
 });

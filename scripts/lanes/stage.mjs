@@ -77,6 +77,9 @@ export async function stage(folder, { binary, modules = join(root, 'node_modules
 /** Of this checkout alone: another one may be tested at the same time. */
 export const stageFolder = (name) => join(cache, 'stage', digest(root), name);
 
+/** A regular expression that matches this text alone. */
+const literally = (text) => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
+
 /**
  * Runs the test suite of a staged package with the program that `node` names, and its arguments.
  * `lacking` has the names of tests, and `without` the files, that the system cannot pass, each with
@@ -87,7 +90,7 @@ export async function vitest(folder, node, options = {}) {
   const left = { ...elsewhere, ...options.without };
   const [command, ...args] = node;
   const without = Object.keys(left).map((file) => `--exclude=${file}`);
-  const leftOut = Object.keys(lacking).join('|');
+  const leftOut = Object.keys(lacking).map(literally).join('|');
   if (leftOut !== '') without.push(`--testNamePattern=^(?!.*(${leftOut}))`);
   const suite = ['node_modules/vitest/vitest.mjs', 'run', ...flags, ...without, ...files];
   const reporters = ['--reporter=default', '--reporter=./vitest-reporter.mjs'];
