@@ -198,14 +198,17 @@ int LockHandle::StampRecord(const LockHandle* from) {
 }
 
 int LockHandle::Release() {
-  const Descriptor held = holding_.Take();
+  int64_t deadline = 0;
+  const Descriptor held = holding_.Take(&deadline);
   if (held == kNoDescriptor) return 0;
   // A record that cannot be marked says "crashed" to the next holder: a needless look, no harm.
   if (stamped_) Write(held, kStateFree, kStateBytes, kStateOffset);
   // Unlocked first: close alone leaves the lock with a child that is being forked this moment.
   const int result = Unlock(held);
   if (result != 0) {
-    holding_.Begin(held);
+    if (stamped_) Write(held, kStateHeld, kStateBytes, kStateOffset);
+    // A lease that no thread can watch any more ends now: closed, the file is unlocked as well.
+    if (holding_.PutBack(held, deadline) < 0) Close(holding_.Take());
     return Failure(Operation::kUnlock, result);
   }
   if (repeats_ < kRepeatsWorthKeeping || request_.mode == Mode::kShared || !WorthKeeping()) {

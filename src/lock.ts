@@ -119,7 +119,7 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number) {
   const queue = WaitQueue.of(opened);
   const own = queue.holds.find((hold) => hold.mode === 'exclusive' || request.mode === 'exclusive');
   const left = deadline - performance.now();
-  if (left <= 0 || (own !== undefined && !own.leased)) {
+  if (left <= 0 || own?.lease === 0) {
     queue.decline(opened);
     if (left <= 0) return { result: status.contended, file: opened };
     throw new LockDeadlockError(

@@ -140,3 +140,45 @@ test('a late holder and the next one never have the same token', async () => {
   );
   expect(BigInt(token)).toBeGreaterThan(late.token ?? 0n);
 });
+
+test('renew(Infinity) ends the lease, not the lock', async () => {
+  const held = await lock(temporaryResource(), { lease: 50 });
+  held.renew(Number.POSITIVE_INFINITY);
+  await sleep(100);
+  expect(held.held).toBe(true);
+  held.release();
+});
+
+test('whoever nests in a lock renews the lease of all', async () => {
+  const resource = temporaryResource();
+  const lease = 200 * slowness;
+  await withLock(resource, { lease }, async (outer) => {
+    await withLock(resource, { reentrant: true }, async (inner) => {
+      for (let round = 0; round < 6; round += 1) {
+        await sleep(lease / 4);
+        inner.renew();
+      }
+    });
+    outer.assertHeld();
+  });
+});
+
+test('the outer scope learns of the end of a lease that an inner one began', async () => {
+  const resource = temporaryResource();
+  const scope = withLock(resource, async (outer) => {
+    await withLock(resource, { reentrant: true }, async (inner) => inner.renew(20));
+    await lost(outer.signal);
+    return new Promise(() => {});
+  });
+  await expect(keepAlive(scope)).rejects.toBeInstanceOf(LockExpiredError);
+  expect(tryLock(resource)?.held).toBe(true);
+});
+
+test('a lease that an inner scope asked for does not end the outer one', async () => {
+  const resource = temporaryResource();
+  await withLock(resource, async (outer) => {
+    await withLock(resource, { reentrant: true, lease: 10 }, (inner) => inner.renew());
+    await sleep(50);
+    outer.assertHeld();
+  });
+});
