@@ -108,6 +108,8 @@ int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
     if (opened != 0) return Failure(Operation::kOpen, opened);
     return once ? TryLock(*open, mode) : Lock(*open, mode);
   };
+  // After a change of mode that failed the file is open here, and would be twice.
+  GiveBack(0);
   file_ = {};
   return Begin(open_and_wait, std::move(ended));
 }

@@ -3,7 +3,7 @@ import { LockDeadlockError } from './errors.js';
 import { FileLock } from './file-lock.js';
 import { LockFile } from './lock-file.js';
 import { status } from './native.js';
-import { lockNested } from './nesting.js';
+import { lockNested, shareAgain } from './nesting.js';
 import {
   type LockOptions,
   type LockRequest,
@@ -106,7 +106,9 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
     let result = file.tryAcquire(request);
     let granted = file;
     if (result === status.contended) {
-      ({ result, file: granted } = waitSync(request, file, deadline));
+      const waited = waitSync(request, file, deadline);
+      if (waited instanceof FileLock) return waited;
+      ({ result, file: granted } = waited);
     }
     if (result === status.done) return new FileLock(granted, request);
     if (result === status.contended) throw timeoutError(request);
@@ -116,11 +118,16 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
 }
 
 function waitSync(request: LockRequest, opened: LockFile, deadline: number) {
-  const queue = WaitQueue.of(opened);
-  const own = queue.holds.find((hold) => hold.mode === 'exclusive' || request.mode === 'exclusive');
+  const queue = isRemotePath(request.lockPath)
+    ? WaitQueue.ofRemote(request.lockPath)
+    : WaitQueue.of(opened);
+  // Even a shared one and a shared request: then somebody who waits for the one is before the other.
+  const own = queue.holds.find(({ lease }) => lease === 0);
   const left = deadline - performance.now();
-  if (left <= 0 || own?.lease === 0) {
+  if (left <= 0 || own !== undefined) {
     queue.decline(opened);
+    const shared = shareAgain(own, request);
+    if (shared !== null) return shared;
     if (left <= 0) return { result: status.contended, file: opened };
     throw new LockDeadlockError(
       `waiting for ${request.resource} would never end: this thread holds it and cannot release it while it is blocked`,
@@ -155,6 +162,11 @@ function wait(
   if (scope !== undefined && request.reentrant && scope.hold.mode === 'exclusive') {
     queue.decline(opened);
     return lockNested(scope, request, acquire);
+  }
+  const shared = shareAgain(scope?.hold, request);
+  if (shared !== null) {
+    queue.decline(opened);
+    return shared;
   }
   const holding = holdsAround();
   const deadlock =

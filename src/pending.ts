@@ -9,7 +9,7 @@ import { traceWait, traceWaitEnd, WaitTrace } from './tracing.js';
 /** A promised lock. Whatever settles it first wins, and ends its timer and its abort listener. */
 export interface Pending {
   readonly promise: Promise<FileLock>;
-  resolve(lock: FileLock): void;
+  resolve(lock: FileLock | Promise<FileLock>): void;
   reject(error: unknown): void;
 }
 
@@ -38,7 +38,7 @@ export function timeoutError(request: LockRequest): LockTimeoutError {
 /** Promises a lock within the request's timeout and signal; `cancel` is called when either ends it. */
 export function promiseLock(request: LockRequest, cancel: () => void): Pending {
   const { signal, timeout } = request;
-  let settle: { resolve(lock: FileLock): void; reject(error: unknown): void } | undefined;
+  let settle: Pick<Pending, 'resolve' | 'reject'> | undefined;
   let timer: NodeJS.Timeout | undefined;
   const trace = new WaitTrace(request);
 

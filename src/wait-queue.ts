@@ -106,6 +106,9 @@ export class WaitQueue implements Successor {
    * when the time is over. Asynchronous waiters may go on with the wait that is left behind then.
    */
   waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
+    // Those who wait here can do nothing with a grant while their thread is blocked: their wait is
+    // this one's, or it would be in this one's way for ever.
+    this.#leaveWait();
     const adopted = this.#abandoned.adopt(request.mode);
     if (adopted !== undefined) opened.letGo();
     const file = adopted ?? opened;
@@ -118,7 +121,7 @@ export class WaitQueue implements Successor {
       this.#abandoned.add(file, request.mode);
       result = status.contended;
     }
-    this.#dropIfIdle();
+    this.#serve();
     return { result, file };
   }
 
@@ -251,8 +254,9 @@ export class WaitQueue implements Successor {
       const head = this.#head();
       if (head !== undefined) {
         const result = file.finishWait(head.request);
-        // An attempt on a remote file system that did not want to wait.
-        if (result === status.contended) this.#fail(head, file, result);
+        // Contended: it was one attempt on a remote file system, and not this waiter's perhaps.
+        if (result === status.contended && head.request.timeout === 0)
+          this.#fail(head, file, result);
         else this.#settle(head, file, result);
       }
       this.#serve();
@@ -264,12 +268,14 @@ export class WaitQueue implements Successor {
 
   /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */
   #passOn(): void {
-    const wait = this.#wait;
-    if (wait !== null && this.#head()?.request.mode !== wait.mode) {
-      this.#wait = null;
-      this.#abandoned.add(wait.file, wait.mode);
-    }
+    if (this.#head()?.request.mode !== this.#wait?.mode) this.#leaveWait();
     this.#serve();
+  }
+
+  #leaveWait(): void {
+    const wait = this.#wait;
+    this.#wait = null;
+    if (wait !== null) this.#abandoned.add(wait.file, wait.mode);
   }
 
   #handOver(from: LockFile, head: Waiter, onEnd: () => void): void {
