@@ -2,7 +2,8 @@ import { LockDeadlockError } from './errors.js';
 import { printable } from './holder-record.js';
 import type { Hold } from './lock-file.js';
 import type { LockRequest } from './options.js';
-import { type Waiter, WaitQueue } from './wait-queue.js';
+import { WaitQueue } from './wait-queue.js';
+import type { Waiter } from './waiter.js';
 
 function place({ resource, label }: Hold): string {
   return label === null ? resource : `${resource} ("${printable(label)}")`;
@@ -23,6 +24,26 @@ export function selfDeadlock(request: LockRequest, hold: Hold): LockDeadlockErro
   return new LockDeadlockError(
     `waiting for ${wanted(request)} would never end: the same async context ${held(hold)}.${advice}`,
     request,
+  );
+}
+
+const advice =
+  'withLock() and openScope() see at once that a task waits for itself, and a timeout ends that.';
+
+/** The error for a wait for a holder of this thread, when the thread has nothing else left to do. */
+export function idleDeadlock(request: LockRequest, hold: Hold): LockDeadlockError {
+  return new LockDeadlockError(
+    `waiting for ${wanted(request)} would never end: this thread ${held(hold)}, ` +
+      `and has nothing left to do that could release it; ${advice}`,
+    request,
+  );
+}
+
+/** The warning about a wait that may be that of a task for itself. */
+export function longWaitText(request: LockRequest, hold: Hold): string {
+  return (
+    `a task has been waiting for ${wanted(request)} without a timeout, and this thread ${held(hold)}. ` +
+    `If they are the same task, this never ends; ${advice} This is said once.`
   );
 }
 

@@ -14,8 +14,10 @@ import {
 import { promiseLock, timeoutError } from './pending.js';
 import { isRemotePath } from './remote-path.js';
 import { holdsAround, scopeHolding } from './scope.js';
+import { isUnlimited, watchStuckWaits } from './stuck-waits.js';
 import { errorFrom } from './system-error.js';
-import { type Waiter, WaitQueue } from './wait-queue.js';
+import { WaitQueue } from './wait-queue.js';
+import type { Waiter } from './waiter.js';
 
 /**
  * Makes one attempt to take a lock, without waiting. That somebody else holds it is not an error.
@@ -178,11 +180,13 @@ function wait(
     queue.decline(opened);
     throw deadlock ?? timeoutError(request);
   }
-  const pending = promiseLock(request, () => queue.leave(waiter));
+  const forThread = isUnlimited(request) && queue.endlessHold !== undefined;
+  const pending = promiseLock(request, () => queue.leave(waiter), forThread);
   const waiter: Waiter = {
     request,
     holding,
     bounded: request.timeout !== Number.POSITIVE_INFINITY,
+    keepAlive: pending.keepAlive,
     grant(file) {
       try {
         pending.resolve(new FileLock(file, request));
@@ -193,5 +197,6 @@ function wait(
     fail: pending.reject,
   };
   queue.join(waiter, opened);
+  if (forThread) watchStuckWaits();
   return pending.promise;
 }

@@ -6,17 +6,7 @@ import type { LockMode, LockRequest } from './options.js';
 import { timeoutError } from './pending.js';
 import { errorFrom } from './system-error.js';
 import { Turn } from './turn.js';
-
-/** Somebody of this thread who waits for a lock. */
-export interface Waiter {
-  readonly request: LockRequest;
-  /** What its async context holds meanwhile, if anything. */
-  readonly holding: readonly Hold[];
-  /** Whether the wait ends by itself, so that it cannot be part of a deadlock. */
-  readonly bounded: boolean;
-  grant(file: LockFile): void;
-  fail(error: Error): void;
-}
+import type { Waiter } from './waiter.js';
 
 const byIdentity = new Map<string, WaitQueue>();
 const byPath = new Map<string, WaitQueue>();
@@ -82,6 +72,11 @@ export class WaitQueue implements Successor {
   /** What this thread holds of the file. */
   get holds(): Hold[] {
     return this.#holders.holds;
+  }
+
+  /** What all here wait for if only this thread can end it, by a release. */
+  get endlessHold(): Hold | undefined {
+    return this.#wait === null ? this.holds.find(({ lease }) => lease === 0) : undefined;
   }
 
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
