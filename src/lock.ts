@@ -51,8 +51,8 @@ export function tryLock(resource: string | URL, options?: TryLockOptions): FileL
  * Takes a lock, waiting for it in the order of arrival. The wait costs no CPU time, keeps the process
  * alive, and never occupies Node's thread pool.
  *
- * The lock belongs to whoever gets it; only `withLock` opens a scope, in which nesting and deadlocks
- * are seen.
+ * The lock belongs to whoever gets it; only `withLock` and `openScope` open a scope, in which a wait
+ * for oneself is seen at once. Elsewhere it is seen when the event loop has run empty.
  *
  * @param resource the path to guard; it need not exist. The lock file stands beside it.
  * @returns the held lock. Release it, or take it with `using`.

@@ -3,6 +3,7 @@ import { LockExpiredError, lock, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
 
 const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
 
@@ -37,6 +38,30 @@ test('a holder whose event loop is blocked loses the lock on time', async () => 
   expect(waited).toBeGreaterThanOrEqual(1_990);
   expect(waited).toBeLessThan(2_100 * slowness);
 });
+
+needs('POSIX signals')(
+  'a stopped process keeps its lock past its lease, until it goes on',
+  async () => {
+    const resource = temporaryResource();
+    const lease = 300 * slowness;
+    const holder = await Actor.start();
+    await holder.run(
+      async ({ holdfast, kept }, path, lease) => {
+        kept['lock'] = await holdfast.lock(path, { lease });
+      },
+      resource,
+      lease,
+    );
+    holder.signal('SIGSTOP');
+    await expect(lock(resource, { timeout: 2 * lease })).rejects.toMatchObject({
+      code: 'ERR_LOCK_TIMEOUT',
+    });
+    holder.signal('SIGCONT');
+    await using held = await lock(resource);
+    expect(held.previousHolder?.pid).toBe(holder.pid);
+    await expect(holder.run(({ kept }) => kept['lock'].held)).resolves.toBe(false);
+  },
+);
 
 test('the holder learns that its lease ran out', async () => {
   const resource = temporaryResource();
