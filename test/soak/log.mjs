@@ -11,18 +11,19 @@ export function logTo(path) {
   const leave = (id) => write({ event: 'leave', id, at: String(now()) });
 
   /** Notes that a lock is held; returns what notes that it is about to be released. */
-  const enter = ({ resource, token, mode }, fate, id = nextId()) => {
+  const enter = ({ resource, token, mode }, fate, id = nextId(), at = now()) => {
     const entry = { resource, token: String(token), mode, fate, pid: process.pid };
-    write({ event: 'enter', id, at: String(now()), ...entry });
+    write({ event: 'enter', id, at: String(at), ...entry });
     return () => leave(id);
   };
 
   /** Notes that a lock is held at least until the lease that begins now has ended. */
   const enterLeased = (held, lease) => {
     const id = nextId();
-    enter(held, 'leased', id);
     const began = now();
+    // Throws when this process was away for so long that the first lease has ended already.
     held.renew(lease);
+    enter(held, 'leased', id, began);
     write({ event: 'leave', id, at: String(began + BigInt(lease) * 1_000_000n) });
   };
 
