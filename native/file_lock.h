@@ -42,8 +42,10 @@ int Open(const std::string& path, Mode mode, int permissions, Descriptor* out);
 int TryLock(Descriptor descriptor, Mode mode);
 
 // Blocks the calling thread until the lock is granted, in the order of arrival. Only for threads of
-// our own: it cannot be revoked.
-int Lock(Descriptor descriptor, Mode mode);
+// our own: it cannot be revoked. With `for_turn` the lock is wanted again and again: where the
+// system can, other waiters leave this descriptor alone for a turn, until EndTurn() or Close().
+int Lock(Descriptor descriptor, Mode mode, bool for_turn);
+void EndTurn(Descriptor descriptor);
 
 // Whether somebody is known to be blocked in Lock() on this file: 1 or 0, never an error. A system
 // that cannot tell answers 0.

@@ -73,13 +73,17 @@ int TryLock(Descriptor descriptor, Mode mode) {
   return result == -EWOULDBLOCK ? kContended : result;
 }
 
-int Lock(Descriptor descriptor, Mode mode) {
+int Lock(Descriptor descriptor, Mode mode, bool for_turn) {
   const int fd = static_cast<int>(descriptor);
   EnterTurnstile(fd);
   const int result = Result(Retry([&] { return flock(fd, FlockOperation(mode)); }));
+  // Before the next one comes to the front of the queue, and looks.
+  if (for_turn && result == 0) TakeTurn(fd);
   LeaveTurnstile(fd);
   return result;
 }
+
+void EndTurn(Descriptor descriptor) { GiveTurnUp(static_cast<int>(descriptor)); }
 
 int Awaited(Descriptor descriptor) { return TurnstileOccupied(static_cast<int>(descriptor)); }
 

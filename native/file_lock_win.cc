@@ -146,7 +146,7 @@ int TryLock(Descriptor descriptor, Mode mode) {
   return LockByte(descriptor, kLockByte, LockFlags(mode) | LOCKFILE_FAIL_IMMEDIATELY);
 }
 
-int Lock(Descriptor descriptor, Mode mode) {
+int Lock(Descriptor descriptor, Mode mode, bool) {
   if (descriptor == kNoDescriptor) {
     Sleep(kReopenMilliseconds);
     return kContended;
@@ -156,6 +156,8 @@ int Lock(Descriptor descriptor, Mode mode) {
   if (queued) UnlockByte(descriptor, kTurnstileByte);
   return result;
 }
+
+void EndTurn(Descriptor) {}
 
 // Asked with a shared lock: that goes together with the shared lock of a program on the whole file.
 int Awaited(Descriptor descriptor) {

@@ -8,6 +8,10 @@ void EnterTurnstile(int) {}
 
 void LeaveTurnstile(int) {}
 
+void TakeTurn(int) {}
+
+void GiveTurnUp(int) {}
+
 int TurnstileOccupied(int) { return 0; }
 
 }  // namespace holdfast
