@@ -156,6 +156,15 @@ test('an endless grace only aborts the signal', async () => {
   expect(error).toBe('');
 });
 
+test('an error of an inner scope that has ended is one of the outer scope', async () => {
+  const { out } = await compare({
+    broken: 'exception in an inner scope that has ended',
+    handlers: ['uncaughtException'],
+  });
+  expect(out).toContain(aborted);
+  expect(out).toContain(lost);
+});
+
 test('a nested scope that breaks is told, and loses the lock with the outer one', async () => {
   const { out } = await compare({
     broken: 'exception',

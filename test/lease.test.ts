@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LockExpiredError, lock, tryLock, withLock } from 'holdfast';
+import { type FileLock, LockExpiredError, lock, lockSync, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
@@ -72,6 +72,20 @@ test('the holder learns that its lease ran out', async () => {
   expect(held.held).toBe(false);
   expect(() => held.assertHeld()).toThrow(LockExpiredError);
   expect(() => held.renew()).toThrow(LockExpiredError);
+});
+
+test('a holder that blocked its event loop past its lease is told when it asks', () => {
+  const ask = {
+    assertHeld: (held: FileLock) => held.assertHeld(),
+    renew: (held: FileLock) => held.renew(),
+  };
+  for (const question of Object.values(ask)) {
+    const held = lockSync(temporaryResource(), { lease: 10 });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    // No message of the watchdog can have arrived.
+    expect(() => question(held)).toThrow(LockExpiredError);
+    expect(held.signal.reason).toBeInstanceOf(LockExpiredError);
+  }
 });
 
 test('a signal that is first asked for after the loss has aborted already', async () => {
