@@ -24,7 +24,9 @@ export function readLogs(folder, killed) {
   }
   for (const hold of holds.values()) {
     const end = killed.get(hold.pid);
-    if (hold.fate === 'kept' && end !== undefined && hold.to === hold.from) hold.to = end;
+    if (end === undefined) continue;
+    const keptTillThen = hold.fate === 'kept' && hold.to === hold.from;
+    if (keptTillThen || hold.to > end) hold.to = end;
   }
   return { holds: [...holds.values()], failures };
 }
