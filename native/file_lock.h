@@ -35,7 +35,8 @@ struct FileStatus {
 
 // Opens the lock file, creating it with exactly `permissions` where it is missing. Never follows a
 // symbolic link, never truncates, never blocks. A shared lock takes a read-only descriptor where
-// writing is not allowed.
+// writing is not allowed. Returns kContended when another program has the file for itself, or has
+// deleted it but not closed it: only Windows knows such a state.
 int Open(const std::string& path, Mode mode, int permissions, Descriptor* out);
 
 // One attempt. Returns kContended when the lock is held elsewhere.

@@ -28,11 +28,8 @@ constexpr DWORD kHighPart = 0;
 // Everybody may read, write, rename and delete the lock file while we have it open.
 constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
-// A virus scanner or an indexer has a new file for itself for a moment: 1 + 2 + ... + 16 ms.
+// A virus scanner may refuse a new file to everybody for a moment: 1 + 2 + ... + 16 ms.
 constexpr DWORD kLastGraceMilliseconds = 16;
-
-// How soon to look again whether somebody lets go of a file that cannot be opened meanwhile.
-constexpr DWORD kReopenMilliseconds = 20;
 
 HANDLE ToHandle(Descriptor descriptor) { return reinterpret_cast<HANDLE>(descriptor); }
 
@@ -80,21 +77,11 @@ std::wstring ToSystemPath(const std::string& path) {
   return L"\\\\?\\" + full;
 }
 
-// The reparse point itself is opened, never what it points to, so that the handle can be asked.
-// No security attributes: the handle is not inheritable.
-int OpenWith(const std::wstring& path, DWORD access, DWORD disposition, DWORD flags,
-             Descriptor* out) {
-  const HANDLE handle = CreateFileW(path.c_str(), access, kShareAll, nullptr, disposition,
-                                    FILE_FLAG_OPEN_REPARSE_POINT | flags, nullptr);
-  if (handle == INVALID_HANDLE_VALUE) return LastErrorNumber();
-  *out = reinterpret_cast<Descriptor>(handle);
-  return 0;
-}
-
 // What a failed CreateFileW means. Contended: somebody has the file open without sharing it, or it
 // is deleted but not yet closed by everybody.
-int RefusedOpen(int error, const std::wstring& path) {
+int Refusal(const std::wstring& path) {
   const DWORD code = GetLastError();
+  const int error = LastErrorNumber();
   if (code == ERROR_SHARING_VIOLATION || code == ERROR_DELETE_PENDING) return kContended;
   if (code != ERROR_ACCESS_DENIED) return error;
   if (RtlGetLastNtStatus() == kStatusDeletePending) return kContended;
@@ -104,10 +91,19 @@ int RefusedOpen(int error, const std::wstring& path) {
   return directory ? kErrorIsDirectory : error;
 }
 
+// The reparse point itself is opened, never what it points to, so that the handle can be asked.
+// No security attributes: the handle is not inheritable.
+int OpenWith(const std::wstring& path, DWORD access, DWORD disposition, DWORD flags,
+             Descriptor* out) {
+  const HANDLE handle = CreateFileW(path.c_str(), access, kShareAll, nullptr, disposition,
+                                    FILE_FLAG_OPEN_REPARSE_POINT | flags, nullptr);
+  if (handle == INVALID_HANDLE_VALUE) return Refusal(path);
+  *out = reinterpret_cast<Descriptor>(handle);
+  return 0;
+}
+
 int OpenOnce(const std::wstring& path, Mode mode, Descriptor* out) {
-  int result = OpenWith(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, 0, out);
-  if (result == 0) return 0;
-  result = RefusedOpen(result, path);
+  const int result = OpenWith(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, 0, out);
   const bool unwritable = result == kErrorAccessDenied || result == kErrorReadOnlyVolume;
   if (mode == Mode::kShared && unwritable) {
     const int readable = OpenWith(path, GENERIC_READ, OPEN_EXISTING, 0, out);
@@ -132,7 +128,7 @@ int Open(const std::string& path, Mode mode, int, Descriptor* out) {
   const std::wstring wide = ToSystemPath(path);
   int result = OpenOnce(wide, mode, out);
   for (DWORD pause = 1; pause <= kLastGraceMilliseconds; pause *= 2) {
-    if (result != kContended && result != kErrorAccessDenied) break;
+    if (result != kErrorAccessDenied) break;
     Sleep(pause);
     result = OpenOnce(wide, mode, out);
   }
@@ -147,10 +143,6 @@ int TryLock(Descriptor descriptor, Mode mode) {
 }
 
 int Lock(Descriptor descriptor, Mode mode, bool) {
-  if (descriptor == kNoDescriptor) {
-    Sleep(kReopenMilliseconds);
-    return kContended;
-  }
   const bool queued = LockByte(descriptor, kTurnstileByte, LOCKFILE_EXCLUSIVE_LOCK) == 0;
   const int result = LockByte(descriptor, kLockByte, LockFlags(mode));
   if (queued) UnlockByte(descriptor, kTurnstileByte);
@@ -176,9 +168,7 @@ int Unlock(Descriptor descriptor) {
   return code == ERROR_NOT_LOCKED || code == ERROR_LOCK_VIOLATION ? 0 : LastErrorNumber();
 }
 
-int Close(Descriptor descriptor) {
-  return descriptor == kNoDescriptor ? 0 : Result(CloseHandle(ToHandle(descriptor)));
-}
+int Close(Descriptor descriptor) { return Result(CloseHandle(ToHandle(descriptor))); }
 
 int GetStatus(Descriptor descriptor, FileStatus* out) {
   const HANDLE handle = ToHandle(descriptor);

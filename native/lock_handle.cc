@@ -16,6 +16,15 @@ constexpr int kMostReopens = 100;
 // Twice what a woken process takes to run on a busy machine of two cores, a fiftieth of a turn.
 constexpr std::chrono::microseconds kStepAside{200};
 
+// How soon to look again whether a file can be opened that another program has for itself.
+constexpr std::chrono::milliseconds kReopenPause{20};
+
+// Only for threads of our own. Whoever still wants the lock starts again.
+int PauseBeforeReopening() {
+  std::this_thread::sleep_for(kReopenPause);
+  return kReplaced;
+}
+
 }  // namespace
 
 LockHandle::~LockHandle() { LetGo(); }
@@ -43,7 +52,10 @@ int LockHandle::TryAcquire() {
   }
   for (int attempt = 0; attempt < kMostReopens; ++attempt) {
     int result = Open(request_.path, request_.mode, request_.permissions, &open_);
-    if (result != 0) return Failure(Operation::kOpen, result);
+    if (result != 0) {
+      file_ = {};
+      return Failure(Operation::kOpen, result);
+    }
 
     result = Attempt(now);
     if (result < 0) return GiveBack(result);
@@ -96,6 +108,7 @@ int LockHandle::Begin(LockWaiter::Body body, LockWaiter::Ended ended) {
 int LockHandle::BeginWait(LockWaiter::Ended ended) {
   const bool for_turn = request_.mode == Mode::kExclusive && turn(MonotonicNow()).IsLoop();
   const auto wait = [mode = request_.mode, in_turn = request_.in_turn, for_turn](Descriptor* open) {
+    if (*open == kNoDescriptor) return PauseBeforeReopening();
     // Whoever was woken by the release that came just before needs a moment to take the lock.
     if (in_turn) std::this_thread::sleep_for(kStepAside);
     return Lock(*open, mode, for_turn);
@@ -109,6 +122,7 @@ int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
   const auto open_and_wait = [once, path = request_.path, mode = request_.mode,
                               permissions = request_.permissions](Descriptor* open) {
     const int opened = Open(path, mode, permissions, open);
+    if (opened == kContended && !once) return PauseBeforeReopening();
     if (opened != 0) return Failure(Operation::kOpen, opened);
     return once ? TryLock(*open, mode) : Lock(*open, mode, false);
   };

@@ -18,9 +18,9 @@ namespace holdfast {
 // Which operation a negative result came from; src/system-error.ts has the same list.
 enum class Operation : int { kOpen = 1, kLock, kUnlock, kStatus, kRead, kWrite, kThread };
 
-// Operation and error number in one negative value.
+// Operation and error number in one negative value. What is not an error stays as it is.
 inline int Failure(Operation operation, int error) {
-  return error - (static_cast<int>(operation) << 16);
+  return error > 0 ? error : error - (static_cast<int>(operation) << 16);
 }
 
 // Release() has kept the descriptor: call CloseKept() at the end of this turn of the event loop.
@@ -51,7 +51,8 @@ class LockHandle final {
   void SetPath(const char* path, size_t length);
 
   // Opens the lock file and makes one attempt. After kContended the file stays open, so that the
-  // wait can begin; after everything else but 0 it is closed.
+  // wait can begin, unless another program has it for itself (Windows): then the wait is for a
+  // moment only, and ends with kReplaced. After everything else but 0 it is closed.
   int TryAcquire();
 
   // Hands the open descriptor to a thread that waits for the lock.
@@ -90,6 +91,7 @@ class LockHandle final {
   uint64_t token() const { return token_; }
   int64_t held_since() const { return held_since_; }
   const FileStatus& file() const { return file_; }
+  const std::string& path() const { return request_.path; }
   // The record of the last exclusive holder if that one never marked its release, else empty.
   const std::string& crashed_record() const { return crashed_record_; }
 

@@ -47,9 +47,9 @@ int SetLock(int fd, Byte byte, int16_t type, int command = F_OFD_SETLK) {
   return fcntl(fd, command, &lock);
 }
 
-// In steps, because whoever has the turn may need less of it; no longer than the turn, because it may
-// have let the lock go and be busy with something else; and a little less, because a thread that is
-// asleep when the lock comes free is late.
+// In steps, because whoever has the turn may need less of it; no longer than the turn, because it
+// may have let the lock go and be busy with something else; and a little less, because a thread
+// that is asleep when the lock comes free is late.
 void SitOutTurn(int fd) {
   constexpr int kSteps = 4;
   constexpr auto kStep = kTurn * 9 / 10 / kSteps;

@@ -1,7 +1,7 @@
 // Builds the binaries of all shipped platforms, or of those named, on any machine with Python:
 //   node scripts/prebuild-cross.mjs [linux-x64.musl …]
 // What `npm run prebuild` makes on each platform itself is preferred where there is such a machine.
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
@@ -46,8 +46,8 @@ async function importLibrary(folder, triple) {
 async function build(target) {
   const { file, flags, name, platform, triple } = target;
   const started = performance.now();
-  // The linker puts files of its own beside its output.
-  const folder = join(cache, 'cross', name);
+  // The linker puts files of its own beside its output; somebody else may be building the same.
+  const folder = join(cache, 'cross', `${name}.${process.pid}`);
   const output = join(folder, 'holdfast.node');
   mkdirSync(folder, { recursive: true });
   const libraries = platform === 'win32' ? [await importLibrary(folder, triple)] : [];
@@ -56,7 +56,9 @@ async function build(target) {
   const inputs = [...sources, ...libraries];
   await zig(['c++', '-target', triple, ...commonFlags, ...inputs, ...flags, '-o', output]);
   mkdirSync(dirname(file), { recursive: true });
-  copyFileSync(output, file);
+  copyFileSync(output, `${file}.${process.pid}`);
+  renameSync(`${file}.${process.pid}`, file);
+  rmSync(folder, { recursive: true });
   console.log(`${file}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
 }
 

@@ -48,6 +48,8 @@ const remote = new Set(['NFS', 'SMB', 'CIFS', 'FUSE', '9p', 'Ceph', 'Lustre', 'A
 export function fileSystemOf(path: string): string | null {
   try {
     const { type } = statfsSync(dirname(path));
+    // Windows has names for them, but Node does not tell.
+    if (type === 0) return null;
     return fileSystems.get(type) ?? `type 0x${type.toString(16)}`;
   } catch {
     return null;

@@ -1,4 +1,5 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { flock, heldLocks, lock, lockSync, releaseAll, tryLock, withLock } from 'holdfast';
 import { afterEach, describe, expect, test } from 'vitest';
 import { failures, type Options } from './helpers/failures.js';
@@ -18,7 +19,7 @@ describe('a resource', () => {
     ['a symbol', Symbol('resource')],
     ['an empty string', ''],
     ['a string with a NUL byte', 'a\0b'],
-    ['a URL with a NUL byte', new URL('file:///a%00b')],
+    ['a URL with a NUL byte', new URL(`${pathToFileURL('a')}%00b`)],
   ])('must not be %s', async (_, resource) => {
     for (const error of await failures(resource)) {
       expect(error).toBeInstanceOf(TypeError);

@@ -55,7 +55,9 @@ test('a timed-out wait rejects at its deadline, not before and not long after', 
   expect(delays.sort((a, b) => a - b)[4]).toBeLessThan(5 * slowness);
 });
 
-test('one timeout covers the queue, the kernel and every new start', async () => {
+const losesName = needs('open files that lose their name when they are deleted');
+
+losesName('one timeout covers the queue, the kernel and every new start', async () => {
   const resource = temporaryResource();
   const { actor } = await heldElsewhere(resource);
   const patient = new AbortController();

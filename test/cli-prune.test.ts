@@ -14,7 +14,7 @@ import { untilBlocked } from './helpers/blocked.js';
 import { holdfast, holdfastWith } from './helpers/cli.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 
 /** A folder with lock files of all kinds; `held.flock` is held. */
 function folderOfAll() {
@@ -30,7 +30,8 @@ function folderOfAll() {
   tryLock(join(folder, 'sub.flock', 'deep'))?.release();
   symlinkSync(join(folder, 'data.jsonl'), join(folder, 'link.flock'));
   const held = tryLock(join(folder, 'held'));
-  const removable = ['empty.flock', 'free.flock', 'sub.flock/deep.flock', 'zeros.flock'];
+  const deep = join('sub.flock', 'deep.flock');
+  const removable = ['empty.flock', 'free.flock', deep, 'zeros.flock'];
   return { folder, held, removable };
 }
 
@@ -145,7 +146,7 @@ const pruning = `
   let go = true;
   process.stdin.resume().on('end', () => { go = false; });
   while (go) {
-    await prune.run([process.argv[1]]);
+    await prune.run([process.argv[2]]);
     await new Promise((resolve) => setImmediate(resolve));
   }
   write.call(process.stdout, String(removed));
@@ -169,8 +170,8 @@ test('racing holders lose nothing to holdfast prune', { timeout: 120_000 }, asyn
   const resources = Array.from({ length: 8 }, (_, i) => join(folder, `counter-${i}`));
   for (const resource of resources) writeFileSync(resource, '0');
   const env = { ...process.env, PRUNE: new URL('../dist/cli/prune.js', import.meta.url).href };
-  const args = ['--input-type=module', '-e', pruning, '--', folder];
-  const pruners = [0, 1].map(() => start(process.execPath, args, { env }));
+  const [program, ...args] = moduleCommand(pruning);
+  const pruners = [0, 1].map(() => start(program, [...args, folder], { env }));
   await Promise.all(pruners.map(({ printed }) => printed('in')));
 
   const rounds = 4_000;

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { guardProcess } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
 
 const program = fileURLToPath(new URL('./fixtures/guarded.mjs', import.meta.url));
 const entry = new URL('../dist/index.js', import.meta.url).href;
@@ -51,6 +52,8 @@ async function compare(
   return { out: guarded.out, survived: code === 0 };
 }
 
+const blamed = needs('async context where unhandled errors are handled');
+
 const aborted = 'aborted while held: true';
 const lost = 'withLock rejected: ERR_LOCK_LOST / on purpose\ngrace was left: true / free: true';
 
@@ -67,7 +70,7 @@ const named = handlerSets.map(
 );
 
 describe.each(['rejection', 'exception'])('an unhandled %s in a scope', (broken) => {
-  test.each(named)(
+  blamed.each(named)(
     'with %s ends the process under the guard just as without it',
     async (_, handlers) => {
       const { out, survived } = await compare({ broken, handlers });
@@ -80,7 +83,7 @@ describe.each(['rejection', 'exception'])('an unhandled %s in a scope', (broken)
 describe.each(['strict', 'warn', 'none', 'throw', 'warn-with-error-code'])(
   'an unhandled rejection under --unhandled-rejections=%s',
   (mode) => {
-    test.each(named)(
+    blamed.each(named)(
       'with %s ends the process under the guard just as without it',
       async (_, handlers) => {
         // Here a listener would change the exit code, and nothing else tells of the rejection.
@@ -97,7 +100,7 @@ describe.each(['strict', 'warn', 'none', 'throw', 'warn-with-error-code'])(
   },
 );
 
-test.each([
+blamed.each([
   ['warn', 'throw'],
   ['throw', 'warn'],
 ])(
@@ -109,7 +112,7 @@ test.each([
   },
 );
 
-test('two guards do not take each other for the handler that somebody removed', async () => {
+blamed('two guards do not take each other for the handler that somebody removed', async () => {
   const { survived } = await compare({
     guards: 2,
     broken: 'rejection',
@@ -118,22 +121,25 @@ test('two guards do not take each other for the handler that somebody removed', 
   expect(survived).toBe(false);
 });
 
-test('a rejection with something that is no error and no text is survived as without the guard', async () => {
-  const { out, survived } = await compare({
-    broken: 'rejection with a bare object',
-    handlers: ['unhandledRejection'],
-  });
-  expect(survived).toBe(true);
-  expect(out).toContain('ERR_LOCK_LOST');
-});
+blamed(
+  'a rejection with something that is no error and no text is survived as without the guard',
+  async () => {
+    const { out, survived } = await compare({
+      broken: 'rejection with a bare object',
+      handlers: ['unhandledRejection'],
+    });
+    expect(survived).toBe(true);
+    expect(out).toContain('ERR_LOCK_LOST');
+  },
+);
 
-test('a scope that ends within the grace keeps its result', async () => {
+blamed('a scope that ends within the grace keeps its result', async () => {
   const handlers = ['unhandledRejection'];
   const { out } = await outcome({ guards: 1, broken: 'rejection', handlers, finishes: true });
   expect(out).toContain('withLock resolved: finished');
 });
 
-test('the grace is a second where nothing else was said', async () => {
+blamed('the grace is a second where nothing else was said', async () => {
   const { out } = await outcome({
     guards: 1,
     broken: 'exception',
@@ -142,7 +148,7 @@ test('the grace is a second where nothing else was said', async () => {
   expect(out).toContain(lost);
 });
 
-test('an endless grace only aborts the signal', async () => {
+blamed('an endless grace only aborts the signal', async () => {
   const handlers = ['uncaughtException'];
   const { out, error } = await outcome({
     guards: 1,
@@ -156,7 +162,7 @@ test('an endless grace only aborts the signal', async () => {
   expect(error).toBe('');
 });
 
-test('an error of an inner scope that has ended is one of the outer scope', async () => {
+blamed('an error of an inner scope that has ended is one of the outer scope', async () => {
   const { out } = await compare({
     broken: 'exception in an inner scope that has ended',
     handlers: ['uncaughtException'],
@@ -165,7 +171,7 @@ test('an error of an inner scope that has ended is one of the outer scope', asyn
   expect(out).toContain(lost);
 });
 
-test('a nested scope that breaks is told, and loses the lock with the outer one', async () => {
+blamed('a nested scope that breaks is told, and loses the lock with the outer one', async () => {
   const { out } = await compare({
     broken: 'exception',
     handlers: ['uncaughtException'],

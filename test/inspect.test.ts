@@ -15,7 +15,7 @@ import { untilBlocked } from './helpers/blocked.js';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 
 function hold(actor: Actor, resource: string, mode: 'exclusive' | 'shared' = 'exclusive') {
   return actor.run(
@@ -106,7 +106,7 @@ needs('/proc', 'flock(1)')('inspect names flock(1), which leaves no record', asy
   const { state, holder, ageMs, crashed } = await inspect(resource);
   expect({ state, ageMs, crashed }).toEqual({ state: 'exclusive', ageMs: null, crashed: false });
   expect(holder?.pid).toBe(child.pid);
-  expect(holder?.command).toMatch(/^flock .*resource\.flock -c/);
+  expect(holder?.command).toMatch(/^\S*flock .*resource\.flock -c/);
 });
 
 needs('/proc', 'flock(1)')(
@@ -135,7 +135,7 @@ needs('/proc', 'flock(1)')('inspect finds the child that inherited the lock', as
   const { state, holder } = await inspect(resource);
   expect(state).toBe('exclusive');
   // Taken by flock(1), which has ended; kept by the shell and what it started.
-  expect(holder?.command).toMatch(/^(sh -c|sleep 1000)/);
+  expect(holder?.command).toMatch(/^(\S*sh -c|sleep 1000)/);
   expect(holder?.whereabouts).toBe('alive');
   process.kill(-(child.pid as number), 'SIGKILL');
 });
@@ -235,17 +235,17 @@ needs('root', '/proc')('inspect names the holder of a file that it may not open'
 const hideLocks = 'mount --bind /dev/null /proc/locks';
 const script = `
   const { inspect } = await import(process.env.HOLDFAST_ENTRY);
-  const { holder, ...rest } = await inspect(process.argv[1]);
+  const { holder, ...rest } = await inspect(process.argv[2]);
   console.log(JSON.stringify({ ...rest, pid: holder?.pid, whereabouts: holder?.whereabouts },
     (_, value) => (typeof value === 'bigint' ? String(value) : value)));
 `;
 
 async function inspectUnder(unshare: string[], before: string, resource: string) {
   const entry = new URL('../dist/index.js', import.meta.url).href;
-  const command = `${before}; exec "$0" --input-type=module -e "$1" -- "$2"`;
+  const command = `${before}; exec "$@"`;
   const { ended } = start(
     'unshare',
-    [...unshare, 'sh', '-c', command, process.execPath, script, resource],
+    [...unshare, 'sh', '-c', command, 'sh', ...moduleCommand(script), resource],
     { env: { ...process.env, HOLDFAST_ENTRY: entry } },
   );
   const { stdout, stderr } = await ended;
@@ -297,13 +297,18 @@ needs('faults by LD_PRELOAD')('inspect works where everything is called a networ
   expect(await look()).toBe('free');
 });
 
-test('inspect refuses a symbolic link and a folder at the lock path', async () => {
-  const resource = temporaryResource();
-  symlinkSync('/etc/passwd', `${resource}.flock`);
-  await expect(inspect(resource)).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
-  const lockPath = temporaryFolder();
-  await expect(inspect('x', { lockPath })).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
-});
+needs('symbolic links')(
+  'inspect refuses a symbolic link and a folder at the lock path',
+  async () => {
+    const resource = temporaryResource();
+    symlinkSync('/etc/passwd', `${resource}.flock`);
+    await expect(inspect(resource)).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
+    const lockPath = temporaryFolder();
+    await expect(inspect('x', { lockPath })).rejects.toMatchObject({
+      code: 'ERR_LOCK_NOT_REGULAR',
+    });
+  },
+);
 
 needs('mkfifo')('inspect does not hang at a FIFO', async () => {
   const resource = temporaryResource();

@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { type FileLock, lock, withLock } from 'holdfast';
 import { type JsonFileError, jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 
@@ -236,19 +236,24 @@ test('an update inside withLock() on the file nests', async () => {
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 2 });
 });
 
-test('when the lock file was deleted and locked anew, the older holder is refused', async () => {
-  const file = temporaryStore('{"count":1}');
-  let newer: FileLock | undefined;
-  const older = jsonStore<Counter>(file).update(async (value) => {
-    rmSync(`${file}.flock`);
-    newer = await lock(file, { minToken: 100n });
-    return increment(value);
-  });
-  await expect(older).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
-  expect(newer?.held).toBe(true);
-  newer?.release();
-  expect(readFileSync(file, 'utf8')).toBe('{"count":1}');
-});
+const losesName = needs('open files that lose their name when they are deleted');
+
+losesName(
+  'when the lock file was deleted and locked anew, the older holder is refused',
+  async () => {
+    const file = temporaryStore('{"count":1}');
+    let newer: FileLock | undefined;
+    const older = jsonStore<Counter>(file).update(async (value) => {
+      rmSync(`${file}.flock`);
+      newer = await lock(file, { minToken: 100n });
+      return increment(value);
+    });
+    await expect(older).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
+    expect(newer?.held).toBe(true);
+    newer?.release();
+    expect(readFileSync(file, 'utf8')).toBe('{"count":1}');
+  },
+);
 
 test('a store keeps its tokens growing although the lock file is deleted', async () => {
   const file = temporaryStore('{"count":1}');

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { overlapping, parseIntervals } from './helpers/intervals.js';
+import { needs } from './helpers/needs.js';
 
 const processes = 8;
 
@@ -41,7 +42,7 @@ function addUp(actor: Actor, resource: string, who: number, how: How, rounds: nu
   );
 }
 
-test.each([
+needs('a clock that processes share').each([
   ['withLock', 500],
   ['lock', 150],
   ['lockSync', 150],

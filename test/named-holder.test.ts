@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 import { craftRecord, type RecordMembers } from './helpers/record.js';
 
 async function timeout(resource: string): Promise<LockTimeoutError> {
@@ -42,7 +42,7 @@ needs('/proc', 'flock(1)')('a timeout names flock(1) by pid and command', async 
   await printed('in');
   const { message, holder } = await timeout(resource);
   expect(message).toMatch(
-    new RegExp(`: held by pid ${child.pid} \\(flock \\S+resource.flock -c echo in; .*\\)$`),
+    new RegExp(`: held by pid ${child.pid} \\(\\S*flock \\S+resource.flock -c echo .*\\)$`),
   );
   expect(holder).toMatchObject({ pid: child.pid, label: null, since: null });
 });
@@ -105,13 +105,13 @@ needs('/proc', 'flock(1)')('a record from before the last boot is not the holder
 
 const look = `
   const { lock } = await import(process.env.HOLDFAST_ENTRY);
-  await lock(process.argv[1], { timeout: 1 }).catch(({ message }) => console.log(message));
+  await lock(process.argv[2], { timeout: 1 }).catch(({ message }) => console.log(message));
 `;
 
 async function messageUnder(unshare: string[], before: string, resource: string) {
   const entry = new URL('../dist/index.js', import.meta.url).href;
-  const command = `${before}; exec "$0" --input-type=module -e "$1" -- "$2"`;
-  const words = ['sh', '-c', command, process.execPath, look, resource];
+  const command = `${before}; exec "$@"`;
+  const words = ['sh', '-c', command, 'sh', ...moduleCommand(look), resource];
   const env = { ...process.env, HOLDFAST_ENTRY: entry };
   return (await start('unshare', [...unshare, ...words], { env }).ended).stdout;
 }

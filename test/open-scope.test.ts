@@ -4,6 +4,9 @@ import { type FileLock, lock, openScope, reclaimLeaked, tryLock } from 'holdfast
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+const hooked = needs('async hooks of promises');
 
 function take(resource: string, timeout = Number.POSITIVE_INFINITY): Promise<FileLock> {
   return openScope(lock(resource, { reentrant: true, timeout }));
@@ -19,7 +22,7 @@ function deferred() {
 
 const busy = { code: 'ERR_LOCK_TIMEOUT' };
 
-test('who awaits a lock with a scope may take it again, counted', async () => {
+hooked('who awaits a lock with a scope may take it again, counted', async () => {
   const resource = temporaryResource();
   const outer = await take(resource);
   const inner = await take(resource);
@@ -31,27 +34,30 @@ test('who awaits a lock with a scope may take it again, counted', async () => {
   expect(later?.held).toBe(true);
 });
 
-test('the first scope of a process, waited for, reaches what its function does later', async () => {
-  const resource = temporaryResource();
-  const held = tryLock(resource);
-  const actor = await Actor.start();
-  const nested = actor.run(async ({ holdfast, emit }, path) => {
-    const waiting = async () => {
-      const pending = holdfast.openScope(holdfast.lock(path));
-      setTimeout(emit, 0, 'waiting');
-      const outer = await pending;
-      await new Promise((resolve) => setImmediate(resolve));
-      const inner = await holdfast.lock(path, { reentrant: true, timeout: 0 });
-      return inner.token === outer.token;
-    };
-    return waiting();
-  }, resource);
-  await actor.next('waiting');
-  held?.release();
-  expect(await nested).toBe(true);
-});
+hooked(
+  'the first scope of a process, waited for, reaches what its function does later',
+  async () => {
+    const resource = temporaryResource();
+    const held = tryLock(resource);
+    const actor = await Actor.start();
+    const nested = actor.run(async ({ holdfast, emit }, path) => {
+      const waiting = async () => {
+        const pending = holdfast.openScope(holdfast.lock(path));
+        setTimeout(emit, 0, 'waiting');
+        const outer = await pending;
+        await new Promise((resolve) => setImmediate(resolve));
+        const inner = await holdfast.lock(path, { reentrant: true, timeout: 0 });
+        return inner.token === outer.token;
+      };
+      return waiting();
+    }, resource);
+    await actor.next('waiting');
+    held?.release();
+    expect(await nested).toBe(true);
+  },
+);
 
-test('the scope reaches what its function calls, however deep', async () => {
+hooked('the scope reaches what its function calls, however deep', async () => {
   const resource = temporaryResource();
   using outer = await take(resource);
   const deeper = async () => {
@@ -65,7 +71,7 @@ test('the scope reaches what its function calls, however deep', async () => {
   expect(await deep()).toBe(outer.token);
 });
 
-test('what hangs on the promised lock with then() is inside of the scope', async () => {
+hooked('what hangs on the promised lock with then() is inside of the scope', async () => {
   const resource = temporaryResource();
   const token = await take(resource).then(async (outer) => [
     outer.token,
@@ -128,7 +134,7 @@ test('20 tasks with scopes of their own enter one after the other', async () => 
   expect(count).toBe(20);
 });
 
-test('20 tasks that nest in one scope enter one after the other', async () => {
+hooked('20 tasks that nest in one scope enter one after the other', async () => {
   const resource = temporaryResource();
   using _ = await take(resource);
   let count = 0;
@@ -142,7 +148,7 @@ test('20 tasks that nest in one scope enter one after the other', async () => {
   expect(count).toBe(20);
 });
 
-test('a request without reentrant: true is told of the deadlock', async () => {
+hooked('a request without reentrant: true is told of the deadlock', async () => {
   const resource = temporaryResource();
   using _ = await take(resource);
   await expect(lock(resource)).rejects.toMatchObject({ code: 'EDEADLK' });
@@ -156,7 +162,7 @@ test('when its lock was released, a scope holds nothing', async () => {
   await expect(take(resource, 0)).rejects.toMatchObject(busy);
 });
 
-test('the scope does not keep a lock that nothing refers to', async () => {
+hooked('the scope does not keep a lock that nothing refers to', async () => {
   const resource = temporaryResource();
   const lose = async () => {
     const held = await take(resource);

@@ -68,7 +68,7 @@ describe('the same lock is meant by', () => {
     expect(existsSync(`${resource}.flock`)).toBe(true);
   });
 
-  test('a path through a linked folder', async () => {
+  needs('symbolic links')('a path through a linked folder', async () => {
     const resource = temporaryResource();
     const link = join(temporaryFolder(), 'link');
     symlinkSync(dirname(resource), link, 'junction');

@@ -5,7 +5,7 @@ import { Actor } from './helpers/actor.js';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 
 const errors = { EIO: 5, ENOSPC: 28, EROFS: 30 };
 
@@ -87,7 +87,7 @@ needs('faults by LD_PRELOAD')('a release that cannot be marked still frees the l
 const fullDisk = `
   const { tryLock, inspect } = await import(process.env.HOLDFAST_ENTRY);
   const { writeFileSync } = await import('node:fs');
-  const resource = process.argv[1];
+  const resource = process.argv[2];
   try {
     writeFileSync(resource, Buffer.alloc(1 << 20));
   } catch {}
@@ -102,11 +102,10 @@ needs('the right to mount')(
   async () => {
     const folder = temporaryFolder();
     const entry = new URL('../dist/index.js', import.meta.url).href;
-    const command =
-      'mount -t tmpfs -o size=64k none "$2" && exec "$0" --input-type=module -e "$1" -- "$2/resource"';
+    const command = 'mount -t tmpfs -o size=64k none "$0" && exec "$@" "$0/resource"';
     const { ended } = start(
       'unshare',
-      ['-m', 'sh', '-c', command, process.execPath, fullDisk, folder],
+      ['-m', 'sh', '-c', command, folder, ...moduleCommand(fullDisk)],
       { env: { ...process.env, HOLDFAST_ENTRY: entry } },
     );
     const { stdout, stderr } = await ended;

@@ -18,6 +18,12 @@ import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { overlapping, parseIntervals } from './helpers/intervals.js';
 import { needs } from './helpers/needs.js';
 
+const losesName = needs('open files that lose their name when they are deleted');
+const losesNameAndLinks = needs(
+  'open files that lose their name when they are deleted',
+  'symbolic links',
+);
+
 /** Takes the lock in an actor that lets go of it with `letGo`. */
 async function holder(resource: string): Promise<Actor> {
   const actor = await Actor.start();
@@ -31,7 +37,7 @@ const letGo = (actor: Actor) => actor.run(({ kept }) => kept['lock'].release());
 
 // Only its holder may take a lock file away (from under itself, while it holds it): whoever opened
 // it before must notice and start again. Unlink after unlock gave 19,727 double holders in 24,000.
-needs('POSIX permissions').each(['deleted', 'replaced'] as const)(
+needs('POSIX permissions', 'a clock that processes share').each(['deleted', 'replaced'] as const)(
   'six processes never hold a lock together whose file is %s again and again by its holders',
   async (fate) => {
     const resource = temporaryResource();
@@ -70,7 +76,7 @@ needs('POSIX permissions').each(['deleted', 'replaced'] as const)(
   },
 );
 
-test.each(['lock', 'lockSync'] as const)(
+losesName.each(['lock', 'lockSync'] as const)(
   'a waiting %s gets the lock on the file that replaced the one it waited for',
   async (how) => {
     const resource = temporaryResource();
@@ -111,21 +117,24 @@ test('a lock is not handed over within a process when its file was renamed meanw
   expect(granted.held).toBe(true);
 });
 
-test('a lock is not handed over within a process when its file was deleted meanwhile', async () => {
-  const resource = temporaryResource();
-  const held = await lock(resource);
-  const next = lock(resource);
-  rmSync(`${resource}.flock`);
-  const actor = await holder(resource);
-  held.release();
-  await untilBlocked(`${resource}.flock`, 1);
-  await letGo(actor);
-  using granted = await next;
-  expect(granted.held).toBe(true);
-});
+losesName(
+  'a lock is not handed over within a process when its file was deleted meanwhile',
+  async () => {
+    const resource = temporaryResource();
+    const held = await lock(resource);
+    const next = lock(resource);
+    rmSync(`${resource}.flock`);
+    const actor = await holder(resource);
+    held.release();
+    await untilBlocked(`${resource}.flock`, 1);
+    await letGo(actor);
+    using granted = await next;
+    expect(granted.held).toBe(true);
+  },
+);
 
 // A queue that was made for a file must not be found for the next one with the same inode number.
-test('waiters for a replaced lock file do not hold up those for another file', async () => {
+losesName('waiters for a replaced lock file do not hold up those for another file', async () => {
   const resource = temporaryResource();
   const actor = await holder(resource);
   const { ino } = statSync(`${resource}.flock`);
@@ -150,23 +159,26 @@ test('waiters for a replaced lock file do not hold up those for another file', a
   (await waiting).release();
 });
 
-test('waiters under two names of a replaced lock file all get their turn', async () => {
-  const resource = temporaryResource();
-  const alias = join(temporaryFolder(), 'link');
-  symlinkSync(dirname(resource), alias, 'junction');
-  const actor = await holder(resource);
-  const first = lock(resource);
-  await untilBlocked(`${resource}.flock`, 1);
-  rmSync(`${resource}.flock`);
-  const held = await lock(join(alias, 'resource'));
-  const second = lock(join(alias, 'resource'));
-  await letGo(actor);
-  // The first one has found the new file, for which there is another queue.
-  await untilBlocked(`${resource}.flock`, 1);
-  held.release();
-  const done = await Promise.all([first, second].map(async (next) => (await next).release()));
-  expect(done).toHaveLength(2);
-});
+losesNameAndLinks(
+  'waiters under two names of a replaced lock file all get their turn',
+  async () => {
+    const resource = temporaryResource();
+    const alias = join(temporaryFolder(), 'link');
+    symlinkSync(dirname(resource), alias, 'junction');
+    const actor = await holder(resource);
+    const first = lock(resource);
+    await untilBlocked(`${resource}.flock`, 1);
+    rmSync(`${resource}.flock`);
+    const held = await lock(join(alias, 'resource'));
+    const second = lock(join(alias, 'resource'));
+    await letGo(actor);
+    // The first one has found the new file, for which there is another queue.
+    await untilBlocked(`${resource}.flock`, 1);
+    held.release();
+    const done = await Promise.all([first, second].map(async (next) => (await next).release()));
+    expect(done).toHaveLength(2);
+  },
+);
 
 // In a tight loop the descriptor is kept from one lock to the next.
 test.each(['renamed', 'deleted'] as const)(

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
 
 const native = fileURLToPath(new URL('../native/', import.meta.url));
 const harness = fileURLToPath(new URL('./fixtures/harness.cc', import.meta.url));
@@ -23,7 +24,7 @@ function compile(sanitizer: string, folder: string) {
 }
 
 // Node itself is not instrumented, so threads are raced without it.
-test.skipIf(process.platform !== 'linux').for(['thread', 'address,undefined'])(
+needs('Linux').for(['thread', 'address,undefined'])(
   'waiter threads and the watchdog are clean under -fsanitize=%s',
   { timeout: 120_000 },
   (sanitizer, context) => {

@@ -9,6 +9,8 @@ import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { type Kind, SessionHolder } from './helpers/session-holder.js';
 
+const hooked = needs('async hooks of promises');
+
 function temporarySession(): string {
   return join(temporaryFolder(), 'a.jsonl');
 }
@@ -56,7 +58,7 @@ needs('/proc')('the start time in the payload is the one of /proc', async () => 
   expect(payload(sessionFile)['starttime']).toBe(Number(fields[19]));
 });
 
-test('legacy nests, and the last release removes the file', async () => {
+hooked('legacy nests, and the last release removes the file', async () => {
   const sessionFile = temporarySession();
   const first = await acquireSessionWriteLock({ sessionFile, legacy });
   const second = await acquireFileLock(sessionFile, { retries, stale: 30_000, legacy });

@@ -7,12 +7,15 @@ import { acquireFileLock, acquireSessionWriteLock, withFileLock } from 'holdfast
 import { expect, test } from 'vitest';
 import { fileLockOptions as options } from './helpers/file-lock-options.js';
 import { temporaryFolder } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+const hooked = needs('async hooks of promises');
 
 function temporarySession(): string {
   return join(temporaryFolder(), 'a.jsonl');
 }
 
-test('whoever holds a session may lock it again, and each release counts once', async () => {
+hooked('whoever holds a session may lock it again, and each release counts once', async () => {
   const sessionFile = temporarySession();
   const first = await acquireSessionWriteLock({ sessionFile });
   const second = await acquireSessionWriteLock({ sessionFile });
@@ -38,7 +41,7 @@ test('an old handle never frees a new lock', async () => {
   expect(tryLock(sessionFile)).toBeNull();
 });
 
-test('allowReentrant: false fails at once instead of waiting for itself', async () => {
+hooked('allowReentrant: false fails at once instead of waiting for itself', async () => {
   const sessionFile = temporarySession();
   await using _ = await acquireSessionWriteLock({ sessionFile });
   const before = performance.now();
@@ -72,7 +75,7 @@ for (const [name, acquire] of Object.entries(sibling)) {
     expect(count).toBe(20);
   });
 
-  test(`20 tasks that nest ${name}() in one holder enter one after the other`, async () => {
+  hooked(`20 tasks that nest ${name}() in one holder enter one after the other`, async () => {
     const file = temporarySession();
     await using _ = await acquire(file);
     let count = 0;
@@ -88,7 +91,7 @@ for (const [name, acquire] of Object.entries(sibling)) {
   });
 }
 
-test('entries are appended to a session that is held, by its holder', async () => {
+hooked('entries are appended to a session that is held, by its holder', async () => {
   const sessionFile = temporarySession();
   const session = await acquireSessionWriteLock({ sessionFile });
   await jsonlStore<{ turn: number }>(sessionFile).append([{ turn: 1 }, { turn: 2 }]);

@@ -18,6 +18,8 @@ import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { SessionHolder } from './helpers/session-holder.js';
 
+const hooked = needs('async hooks of promises');
+
 function temporarySession(): string {
   return join(temporaryFolder(), 'a.jsonl');
 }
@@ -75,10 +77,10 @@ test('a file that stays locked gives the message and the code that callers match
   const holder = await SessionHolder.start();
   await holder.acquire('new', { sessionFile: file });
   for (const attempt of [
-    withFileLock(file, options(30), () => {}),
-    acquireFileLock(file, options(30)),
+    () => withFileLock(file, options(30), () => {}),
+    () => acquireFileLock(file, options(30)),
   ]) {
-    const error = await attempt.catch((caught) => caught);
+    const error = await attempt().catch((caught) => caught);
     expect(error).toBeInstanceOf(FileLockTimeoutError);
     expect(error.message).toBe(`file lock timeout for ${file}`);
     expect(error).toMatchObject({
@@ -167,7 +169,7 @@ test('the longest hold is the lease, with the defaults that callers know', async
   }
 });
 
-test('a session waits 10 s unless it is told otherwise', async () => {
+hooked('a session waits 10 s unless it is told otherwise', async () => {
   const sessionFile = temporarySession();
   await using _ = await acquireSessionWriteLock({ sessionFile });
   for (const timeoutMs of [undefined, 0, -5, Number.NaN]) {
@@ -238,7 +240,7 @@ test('what is written after the longest hold is refused', async () => {
   await expect(stuck).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
 });
 
-test('without legacy there is no lock file of the old protocol', async () => {
+hooked('without legacy there is no lock file of the old protocol', async () => {
   const sessionFile = temporarySession();
   await writeFile(sessionFile, '');
   await using _ = await acquireSessionWriteLock({ sessionFile });

@@ -1,14 +1,12 @@
-import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { needs } from './helpers/needs.js';
 // @ts-expect-error the soak is plain JavaScript, so that `npm run soak` needs no build of its own
 import { soak } from './soak/soak.mjs';
 // @ts-expect-error as above
 import { findOverlaps } from './soak/verify.mjs';
 
-const hasProc = existsSync('/proc/self/task');
-if (!hasProc) console.log('skipped: the soak counts threads and descriptors in /proc');
-
-test.skipIf(!hasProc)(
+// Threads and descriptors are counted there.
+needs('/proc', 'a clock that processes share', 'POSIX signals')(
   'careless, killed and blocked processes never hold one lock together, and keep nothing',
   { timeout: 120_000 },
   async () => {

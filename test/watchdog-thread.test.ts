@@ -1,16 +1,13 @@
-import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryFolder } from './helpers/folder.js';
-
-const hasProc = existsSync('/proc/self/task');
-if (!hasProc) console.log('skipped: threads are counted in /proc/self/task');
+import { needs } from './helpers/needs.js';
 
 const threads = ({ kept }: { kept: Record<string, number> }) =>
   process.getBuiltinModule('node:fs').readdirSync('/proc/self/task').length - (kept['before'] ?? 0);
 
-test.skipIf(!hasProc)(
+needs('/proc')(
   'any number of leases cost one thread, which ends after the last of them',
   async () => {
     const actor = await Actor.start();
@@ -39,7 +36,7 @@ test.skipIf(!hasProc)(
   },
 );
 
-test.skipIf(!hasProc)('a lock without a lease starts no thread', async () => {
+needs('/proc')('a lock without a lease starts no thread', async () => {
   const actor = await Actor.start();
   await actor.run((stage) => {
     stage.kept['before'] = process

@@ -49,6 +49,14 @@ export async function pythonPackages(...packages) {
   return { PYTHONPATH: folder };
 }
 
+/** Runs apt-get, one at a time: several lanes may want to, and it does not wait for the lists. */
+export async function apt(args, options = {}) {
+  mkdirSync(cache, { recursive: true });
+  const command = ['apt-get', '-o', 'DPkg::Lock::Timeout=300', '-qq', ...args];
+  const env = { DEBIAN_FRONTEND: 'noninteractive' };
+  await run('flock', [join(cache, 'apt.lock'), ...command], { env, quiet: true, ...options });
+}
+
 /** Installs Debian packages that are not there yet. */
 export async function debianPackages(...packages) {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: the query language of dpkg
@@ -56,10 +64,6 @@ export async function debianPackages(...packages) {
   const known = await run('dpkg-query', state, { quiet: true, mayFail: true });
   const missing = packages.filter((name) => !known.output.includes(`${name} ii`));
   if (missing.length === 0) return;
-  // Two lanes may want to install at the same time.
-  const apt = ['-o', 'DPkg::Lock::Timeout=300', '-qq'];
-  const env = { DEBIAN_FRONTEND: 'noninteractive' };
-  await run('apt-get', [...apt, 'update'], { env, quiet: true });
-  const install = ['install', '-y', '--no-install-recommends', ...missing];
-  await run('apt-get', [...apt, ...install], { env, quiet: true });
+  await apt(['update']);
+  await apt(['install', '-y', '--no-install-recommends', ...missing]);
 }

@@ -3,7 +3,7 @@
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { cached, debianPackages, pythonPackages } from './cache.mjs';
+import { apt, cached, debianPackages, pythonPackages } from './cache.mjs';
 import { beyondQemu, withQemu } from './qemu.mjs';
 import { combined, lane } from './report.mjs';
 import { run } from './run.mjs';
@@ -41,8 +41,8 @@ async function arm64System() {
   return cached('musl-arm64-system', async (target) => {
     const archive = { cwd: target, quiet: true };
     await run('dpkg', ['--add-architecture', 'arm64']);
-    await run('apt-get', ['-qq', 'update'], { quiet: true });
-    await run('apt-get', ['-qq', 'download', 'musl:arm64'], archive);
+    await apt(['update']);
+    await apt(['download', 'musl:arm64'], archive);
     const [file] = readdirSync(target);
     await run('dpkg', ['-x', file, '.'], archive);
   });

@@ -19,6 +19,7 @@ export const beyondQemu = {
   'without /proc/locks, the probe and the record tell': ownStat,
   'a wait that took too long says who holds the lock, and since when': ownStat,
   'a timeout names another process by its record': ownStat,
+  'lockSync says after its timeout who holds the lock': ownStat,
   'a timeout without /proc/locks reads the record': ownStat,
   'a lock is handed over within a process without a thread for it': ownThreads,
 };

@@ -1,5 +1,5 @@
 // What every lane says at its end, and writes down for whoever sums up:
-// { lane, seconds, passed: [name], failed: [name], skipped: [{ name, reason }] }
+// { lane, seconds, passed: [name], failed: [name], retried: [name], skipped: [{ name, reason }] }
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
@@ -7,7 +7,7 @@ import process from 'node:process';
 /** Where reports go: a folder of the checkout that is not committed. */
 export const reports = resolve(process.env.HOLDFAST_REPORTS ?? 'reports');
 
-const nothing = () => ({ passed: [], failed: [], skipped: [] });
+const nothing = () => ({ passed: [], failed: [], retried: [], skipped: [] });
 
 /** What the reporter inside a test run has written; a run that wrote nothing has failed. */
 export function readResults(file, runner) {
@@ -18,20 +18,22 @@ export function readResults(file, runner) {
 /** Several results as one, each name with the run that it is from. */
 export function combined(results) {
   const sum = nothing();
-  for (const [from, { passed, failed, skipped }] of Object.entries(results)) {
-    sum.passed.push(...passed.map((name) => `${from}: ${name}`));
-    sum.failed.push(...failed.map((name) => `${from}: ${name}`));
+  for (const [from, { skipped, ...names }] of Object.entries(results)) {
+    for (const kind of ['passed', 'failed', 'retried']) {
+      sum[kind].push(...names[kind].map((name) => `${from}: ${name}`));
+    }
     sum.skipped.push(...skipped.map(({ name, reason }) => ({ name: `${from}: ${name}`, reason })));
   }
   return sum;
 }
 
-function writeReport(lane, started, { passed, failed, skipped }) {
+function writeReport(lane, started, { passed, failed, retried = [], skipped }) {
   const seconds = Math.round((performance.now() - started) / 100) / 10;
   mkdirSync(reports, { recursive: true });
-  const report = { lane, seconds, passed, failed, skipped };
+  const report = { lane, seconds, passed, failed, retried, skipped };
   writeFileSync(join(reports, `${lane}.json`), `${JSON.stringify(report, null, 2)}\n`);
   for (const name of failed) console.log(`${lane}: failed: ${name}`);
+  for (const name of retried) console.log(`${lane}: passed only when tried again: ${name}`);
   for (const { name, reason } of skipped) console.log(`${lane}: skipped: ${name} (${reason})`);
   const counts = `${passed.length} passed, ${failed.length} failed, ${skipped.length} skipped`;
   console.log(`${lane}: ${counts}, ${seconds} s`);

@@ -3,6 +3,8 @@ import { spawn } from 'node:child_process';
 import process from 'node:process';
 
 const longestMinutes = 15;
+// For a program to end what it has started in groups of their own.
+const graceMs = 10_000;
 
 // On Windows npm is a script for the shell, which cannot be started as a program is.
 const npm = process.env.npm_execpath;
@@ -28,23 +30,27 @@ export function run(command, args, options = {}) {
       output += text;
     });
   }
-  const endGroup = () => {
+  const signalGroup = (signal) => {
     try {
-      process.kill(-child.pid, 'SIGKILL');
+      process.kill(-child.pid, signal);
     } catch {
       // Nothing is left of it.
     }
   };
+  const endGroup = () => signalGroup('SIGKILL');
   const stop = (signal) => {
     endGroup();
     process.kill(process.pid, signal);
   };
-  const limit = setTimeout(endGroup, minutes * 60_000);
+  const limits = [
+    setTimeout(() => signalGroup('SIGTERM'), minutes * 60_000),
+    setTimeout(endGroup, minutes * 60_000 + graceMs),
+  ];
   process.once('SIGINT', stop).once('SIGTERM', stop);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
-      clearTimeout(limit);
+      for (const limit of limits) clearTimeout(limit);
       process.off('SIGINT', stop).off('SIGTERM', stop);
       endGroup();
       if (code === 0 || mayFail) {

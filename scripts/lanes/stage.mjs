@@ -20,7 +20,16 @@ import { run } from './run.mjs';
 export const root = fileURLToPath(new URL('../..', import.meta.url));
 process.chdir(root);
 
-const copied = ['dist', 'native', 'src', 'test', 'package.json', 'README.md', 'vitest.config.ts'];
+const copied = [
+  'demo',
+  'dist',
+  'native',
+  'src',
+  'test',
+  'package.json',
+  'README.md',
+  'vitest.config.ts',
+];
 
 // Files that test what a lane does not change, each with the reason why npm test is enough.
 const elsewhere = {
@@ -65,7 +74,8 @@ export async function stage(folder, { binary, modules = join(root, 'node_modules
   return folder;
 }
 
-export const stageFolder = (name) => join(cache, 'stage', name);
+/** Of this checkout alone: another one may be tested at the same time. */
+export const stageFolder = (name) => join(cache, 'stage', digest(root), name);
 
 /**
  * Runs the test suite of a staged package with the program that `node` names, and its arguments.

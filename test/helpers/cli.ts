@@ -1,7 +1,10 @@
 import { type SpawnOptions, spawnSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterEach, test } from 'vitest';
+import { afterEach } from 'vitest';
 import { type Program, start } from './program.js';
 
 /** The file that the command `holdfast` is. */
@@ -17,17 +20,12 @@ export function holdfastWith(options: SpawnOptions, ...args: string[]): Program 
   return start(process.execPath, [cliPath, ...args], options);
 }
 
-const tmuxRuns = spawnSync('tmux', ['-V']).status === 0;
-if (!tmuxRuns) console.log('skipping what needs a terminal: there is no tmux here');
-
-/** `test` where tmux can give a program a terminal. */
-export const needsTerminal = test.skipIf(!tmuxRuns);
-
 const terminals = new Set<Terminal>();
 
-/** A real terminal with a program in it. */
+/** A real terminal with a program in it, and a server of its own: a shared one may be ending just now. */
 export class Terminal {
   readonly #session = `holdfast-${process.pid}-${Math.random().toString(36).slice(2)}`;
+  readonly #socket = join(tmpdir(), `${this.#session}.tmux`);
 
   constructor(folder: string, columns = 120, rows = 12) {
     const size = ['-x', String(columns), '-y', String(rows)];
@@ -36,7 +34,9 @@ export class Terminal {
   }
 
   #tmux(...args: string[]): string {
-    const { status, stdout, stderr } = spawnSync('tmux', args, { encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync('tmux', ['-S', this.#socket, ...args], {
+      encoding: 'utf8',
+    });
     if (status !== 0) throw new Error(`tmux ${args[0]}: ${stderr}`);
     return stdout;
   }
@@ -80,7 +80,8 @@ export class Terminal {
   }
 
   close(): void {
-    spawnSync('tmux', ['kill-session', '-t', this.#session]);
+    spawnSync('tmux', ['-S', this.#socket, 'kill-server']);
+    rmSync(this.#socket, { force: true });
   }
 }
 

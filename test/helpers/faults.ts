@@ -7,6 +7,11 @@ import { fileURLToPath } from 'node:url';
 const source = fileURLToPath(new URL('../fixtures/faults.c', import.meta.url));
 let library: string | null | undefined;
 
+const faultyScript = `
+  process.env.FAULT_STATFS = '0x6969';
+  console.log(process.getBuiltinModule('node:fs').statfsSync('.').type === 0x6969);
+`;
+
 function compile(): string | null {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-faults-'));
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -15,15 +20,17 @@ function compile(): string | null {
   return spawnSync('cc', [...options, '-o', out, source, '-ldl']).status === 0 ? out : null;
 }
 
-/** Whether a library that is loaded first can get between the addon and the system's calls. */
+/**
+ * Whether a library that is loaded first can get between the addon and the system's calls, and is
+ * told what to do by variables that a process sets for itself.
+ */
 export function faultsWork(): boolean {
   library ??= compile();
   if (library === null) return false;
-  const { stdout } = spawnSync(
-    process.execPath,
-    ['-p', 'require("fs").statfsSync(".").type === 0x6969'],
-    { env: { ...process.env, ...faults, FAULT_STATFS: '0x6969' }, encoding: 'utf8' },
-  );
+  const { stdout } = spawnSync(process.execPath, ['-e', faultyScript], {
+    env: { ...process.env, ...faults },
+    encoding: 'utf8',
+  });
   return stdout?.trim() === 'true';
 }
 

@@ -1,11 +1,75 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { constants } from 'node:os';
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'vitest';
 import { faultsWork } from './faults.js';
 
 function runs(command: string, ...args: string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+}
+
+/** What another process of this runtime prints. */
+function printed(script: string): string {
+  return spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout?.trim() ?? '';
+}
+
+// Whether what hangs on a promise is announced when it is made, and again when it runs, so that an
+// async context can be entered then.
+const hooksOfPromises = `
+  const { AsyncLocalStorage, createHook } = process.getBuiltinModule('node:async_hooks');
+  const storage = new AsyncLocalStorage();
+  const made = new Set();
+  createHook({
+    init: (id) => made.add(id),
+    before: (id) => { if (made.has(id)) storage.enterWith('entered'); },
+  }).enable();
+  Promise.resolve().then(() => console.log(storage.getStore()));
+`;
+
+const contextOfErrors = `
+  const { AsyncLocalStorage } = process.getBuiltinModule('node:async_hooks');
+  const storage = new AsyncLocalStorage();
+  const say = () => process.stdout.write(String(storage.getStore()));
+  process.on('unhandledRejection', say).on('uncaughtExceptionMonitor', say);
+  process.on('uncaughtException', () => {});
+  storage.run('a', () => { Promise.reject(new Error('on purpose')); });
+  storage.run('b', () => setTimeout(() => { throw new Error('on purpose'); }, 10));
+`;
+
+/** What an attempt in an empty folder shows; one that throws shows that it does not work. */
+function shows(attempt: (folder: string) => boolean): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-needs-'));
+  try {
+    return attempt(folder);
+  } catch {
+    return false;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The same with a file that is open meanwhile. */
+function showsOfOpenFile(attempt: (file: string) => boolean): boolean {
+  return shows((folder) => {
+    const file = join(folder, 'open');
+    const fd = openSync(file, 'w');
+    try {
+      return attempt(file);
+    } finally {
+      closeSync(fd);
+    }
+  });
 }
 
 function rustMinor(): number {
@@ -32,6 +96,40 @@ const probes = {
   'POSIX signals': () => 'SIGSTOP' in constants.signals,
   'POSIX permissions': () => typeof process.umask === 'function' && process.getuid !== undefined,
   mkfifo: () => runs('mkfifo', '--version'),
+  // Wine reports success and makes nothing.
+  'symbolic links': () =>
+    shows((folder) => {
+      const link = join(folder, 'link');
+      symlinkSync(folder, link, 'junction');
+      return lstatSync(link).isSymbolicLink();
+    }),
+  'control characters in file names': () =>
+    shows((folder) => {
+      writeFileSync(join(folder, 'a\x1b'), '');
+      return true;
+    }),
+  'open files that lose their name when they are deleted': () =>
+    showsOfOpenFile((file) => {
+      rmSync(file);
+      return !existsSync(file);
+    }),
+  'open files that can be replaced': () =>
+    showsOfOpenFile((file) => {
+      writeFileSync(`${file}.new`, '');
+      renameSync(`${file}.new`, file);
+      return true;
+    }),
+  'a clock that processes share': () => {
+    const before = process.hrtime.bigint();
+    const there = BigInt(printed('console.log(String(process.hrtime.bigint()))') || 0);
+    return before < there && there < process.hrtime.bigint();
+  },
+  'async context where unhandled errors are handled': () => printed(contextOfErrors) === 'ab',
+  'async hooks of promises': () => printed(hooksOfPromises) === 'entered',
+  tmux: () => runs('tmux', '-V'),
+  Linux: () => process.platform === 'linux',
+  // test/smoke/lockfileex.c, which npm run test:windows compiles.
+  'lockfileex.exe': () => existsSync(process.env['HOLDFAST_LOCKFILEEX'] ?? ''),
 };
 
 export type Need = keyof typeof probes;
@@ -54,11 +152,11 @@ function skipping(reason: string) {
   const skipped = (name: string) => test(name, (context) => context.skip(reason));
   const each = (cases: Cases) => (name: string) =>
     test.for(cases)(name, (_, context) => context.skip(reason));
-  return Object.assign(skipped, { each }) as unknown as Pick<typeof test, 'each'> & typeof test;
+  return Object.assign(skipped, { each, for: each }) as unknown as typeof test;
 }
 
 /** `test` where everything that it needs is there, else one that is skipped, with its reason. */
-export function needs(...what: Need[]): Pick<typeof test, 'each'> & typeof test {
+export function needs(...what: Need[]): typeof test {
   const missing = what.filter((need) => !has(need));
   return missing.length === 0 ? test : skipping(`needs ${missing.join(' and ')}`);
 }

@@ -1,7 +1,12 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
+import { temporaryFolder } from './folder.js';
 
 const entry = new URL('../../dist/index.js', import.meta.url).href;
+const runner = fileURLToPath(new URL('../fixtures/run.mjs', import.meta.url));
 const children = new Set<ChildProcess>();
 
 /** A started program, whatever it is written in. */
@@ -48,9 +53,17 @@ export function start(command: string, args: string[], options: SpawnOptions = {
   return { child, printed, ended };
 }
 
+/** The command that runs this module: not every runtime takes one by -e. */
+export function moduleCommand(source: string): [string, string, string] {
+  const file = join(temporaryFolder(), 'program.mjs');
+  writeFileSync(file, source);
+  return [process.execPath, runner, file];
+}
+
 /** Starts a module that may `await import(process.env.HOLDFAST_ENTRY)`. */
 export function startModule(source: string, ...args: string[]): Program {
-  return start(process.execPath, ['--input-type=module', '-e', source, '--', ...args], {
+  const [program, ...first] = moduleCommand(source);
+  return start(program, [...first, ...args], {
     env: { ...process.env, HOLDFAST_ENTRY: entry },
   });
 }

@@ -1,15 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { lock, tryLock } from 'holdfast';
-import { afterEach, expect, test } from 'vitest';
+import { readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { lock, lockSync, tryLock, withLock } from 'holdfast';
+import { afterEach, describe, expect, type TestContext } from 'vitest';
 import { temporaryResource } from '../helpers/folder.js';
+import { needs } from '../helpers/needs.js';
 
-// test/smoke/lockfileex.c, built by the Windows lane.
 const program = process.env['HOLDFAST_LOCKFILEEX'] ?? '';
-const reason = existsSync(program)
-  ? null
-  : 'needs Windows and the program built from lockfileex.c, which npm run test:windows makes';
+const test = needs('lockfileex.exe');
 
 const children = new Set<ChildProcess>();
 afterEach(() => {
@@ -21,10 +20,14 @@ function attempt(path: string, mode: string): string {
   return execFileSync(program, [path, mode], { encoding: 'utf8' }).trim();
 }
 
-async function holdElsewhere(path: string, mode: string): Promise<ChildProcess> {
-  const child = spawn(program, [path, mode, 'hold'], { stdio: ['ignore', 'pipe', 'inherit'] });
+const openable = 'this system lets others open a file that was deleted and not closed';
+
+/** Starts the program and waits until it has what it wants, if that can be had here. */
+async function holdElsewhere(path: string, how: string[], context?: TestContext) {
+  const child = spawn(program, [path, ...how], { stdio: ['ignore', 'pipe', 'inherit'] });
   children.add(child);
   const [said] = await once(child.stdout, 'data');
+  context?.skip(String(said).trim() === 'openable', openable);
   expect(String(said).trim()).toBe('held');
   return child;
 }
@@ -36,8 +39,7 @@ test.for([
   ['shared', 'shared', 'held'],
 ] as const)(
   'a program that locks the whole file meets our %s lock with its %s one: %s',
-  ([ours, theirs, outcome], context) => {
-    if (reason !== null) context.skip(reason);
+  ([ours, theirs, outcome]) => {
     const held = tryLock(temporaryResource(), { mode: ours });
     expect(attempt(held?.lockPath ?? '', theirs)).toBe(outcome);
     held?.release();
@@ -45,19 +47,60 @@ test.for([
   },
 );
 
-test('a lock on the whole file keeps ours out until its program dies', async (context) => {
-  if (reason !== null) context.skip(reason);
+test('a lock on the whole file keeps ours out until its program dies', async () => {
   const resource = temporaryResource();
-  const child = await holdElsewhere(`${resource}.flock`, 'exclusive');
+  const child = await holdElsewhere(`${resource}.flock`, ['exclusive', 'hold']);
   expect(tryLock(resource)).toBeNull();
   const waiting = lock(resource, { timeout: 15_000 });
   child.kill();
   (await waiting).release();
 });
 
-test('the record of a held lock can be read by others', (context) => {
-  if (reason !== null) context.skip(reason);
+test('the record of a held lock can be read by others', () => {
   const held = tryLock(temporaryResource(), { label: 'readable' });
   expect(readFileSync(held?.lockPath ?? '', 'utf8')).toContain('"label":"readable"');
   held?.release();
+});
+
+describe.for([
+  ['opened without sharing it', 'unshared'],
+  ['deleted and not closed', 'deleted'],
+])('while another program has a lock file %s,', ([, how = '']) => {
+  test('tryLock is refused as by a holder, again and again', async (context) => {
+    const resource = temporaryResource();
+    await holdElsewhere(`${resource}.flock`, [how], context);
+    for (const mode of ['exclusive', 'shared', 'exclusive'] as const) {
+      expect(tryLock(resource, { mode })).toBeNull();
+    }
+  });
+
+  test('those who wait keep to their timeouts and signals', async (context) => {
+    const resource = temporaryResource();
+    await holdElsewhere(`${resource}.flock`, [how], context);
+    const signal = AbortSignal.timeout(60);
+    const late = { code: 'ERR_LOCK_TIMEOUT', holder: null };
+    await Promise.all([
+      expect(lock(resource, { timeout: 0 })).rejects.toMatchObject(late),
+      expect(lock(resource, { timeout: 30 })).rejects.toMatchObject(late),
+      expect(lock(resource, { timeout: 90, mode: 'shared' })).rejects.toMatchObject(late),
+      expect(lock(resource, { signal })).rejects.toMatchObject({ name: 'TimeoutError' }),
+    ]);
+    expect(() => lockSync(resource, { timeout: 50 })).toThrow(expect.objectContaining(late));
+  });
+
+  test('those who wait are granted, one after the other, once it is ended', async (context) => {
+    const resource = temporaryResource();
+    const child = await holdElsewhere(`${resource}.flock`, [how], context);
+    const order: number[] = [];
+    const waits = [1, 2, 3].map((number) => withLock(resource, () => order.push(number)));
+    // By another path they are in another queue, until both know which file it is.
+    const lockPath = `${dirname(resource)}/./resource.flock`;
+    const elsewhere = withLock(resource, { lockPath }, ({ held }) => held);
+    child.kill();
+    await Promise.all(waits);
+    expect(order).toEqual([1, 2, 3]);
+    await expect(elsewhere).resolves.toBe(true);
+    using after = lockSync(resource);
+    expect(after.held).toBe(true);
+  });
 });

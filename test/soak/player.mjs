@@ -1,6 +1,6 @@
 // One process of the soak: does what a careless program does, until it is told to stop or killed.
 // node player.mjs FOLDER SEED [accountable]
-import { readdirSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -124,9 +124,20 @@ async function settle() {
   await sleep(2_200);
 }
 
+function openFiles() {
+  return readdirSync('/proc/self/fd').flatMap((descriptor) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${descriptor}`)];
+    } catch {
+      // The one through which the folder was read.
+      return [];
+    }
+  });
+}
+
 const resources = () => ({
   threads: readdirSync('/proc/self/task').length,
-  descriptors: readdirSync('/proc/self/fd').length,
+  files: openFiles(),
   memory: process.memoryUsage().rss,
 });
 

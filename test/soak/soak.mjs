@@ -39,8 +39,9 @@ function findKept({ report, child }) {
   const { before, after, held } = report;
   const kept = held === 0 ? [] : [`${held} locks`];
   if (before !== null) {
-    for (const what of ['threads', 'descriptors']) {
-      if (after[what] > before[what]) kept.push(`${after[what] - before[what]} ${what}`);
+    if (after.threads > before.threads) kept.push(`${after.threads - before.threads} threads`);
+    if (after.files.length > before.files.length) {
+      kept.push(`descriptors: ${before.files}, then ${after.files}`);
     }
     if (after.memory - before.memory > mostMemory)
       kept.push(`${after.memory - before.memory} bytes`);

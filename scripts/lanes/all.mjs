@@ -1,0 +1,93 @@
+// Everything that has to hold, as CI runs it: npm run test:all
+// The checks, the README's test command, the demo, the sanitizers and every lane, some at a time.
+// Says at the end what ran, what was skipped and why; the last line is for whoever counts.
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { readResults, reports } from './report.mjs';
+import { run } from './run.mjs';
+import { root } from './stage.mjs';
+import { summarize } from './summary.mjs';
+
+// On two cores: most tests wait for others rather than compute.
+const atOnce = 3;
+// What hangs fails at its own limit; all together end before this.
+const mostMinutes = 45;
+
+const logs = join(reports, 'logs');
+const started = performance.now();
+const secondsSince = (since) => Math.round((performance.now() - since) / 1000);
+
+const reporters = ['--reporter=default', `--reporter=${root}scripts/lanes/vitest-reporter.mjs`];
+// The files in which threads, workers and finalisers end in every way; the others exercise the same code.
+const racing = [
+  'exclusion',
+  'lease',
+  'leak',
+  'process-exit',
+  'with-lock',
+  'worker-termination',
+].map((name) => `test/${name}.test.ts`);
+
+const check = (name, minutes, ...command) => ({ name, minutes, command });
+const suite = (name, minutes, ...command) => ({
+  ...check(name, minutes, ...command, ...reporters),
+  env: { HOLDFAST_REPORT: join(reports, `${name}.json`) },
+  reports: true,
+});
+const lane = (name, minutes) => ({
+  ...check(name, minutes, process.execPath, `scripts/lanes/${name}.mjs`),
+  reports: true,
+});
+
+// Each with several times the minutes that it took on a machine without caches. Only this one builds
+// here: the others, which run beside each other, all test what it made.
+const build = check('build', 5, 'npm', 'run', 'build');
+// The longest first. What stands together runs one after the other.
+const queue = [
+  [lane('cross', 15), lane('package', 10)],
+  [lane('windows', 20)],
+  [suite('npm-test', 12, 'npm', 'test', '--ignore-scripts', '--')],
+  [lane('musl', 20)],
+  [lane('arm64', 15)],
+  [lane('node-majors', 20)],
+  [lane('bun', 10)],
+  [lane('deno', 10)],
+  [suite('asan', 12, process.execPath, 'scripts/test-asan.mjs', ...racing)],
+  [lane('actions', 8)],
+  [check('lint', 5, 'npm', 'run', 'lint')],
+  [check('demo', 3, 'npm', 'run', 'demo', '--ignore-scripts')],
+];
+
+/** Runs a step to its end and says how it went. */
+async function perform({ name, minutes, command: [program, ...args], env, reports: hasReport }) {
+  const began = performance.now();
+  const left = mostMinutes - (began - started) / 60_000;
+  const log = join(logs, `${name}.log`);
+  const output = openSync(log, 'w');
+  const { code } = await run(program, args, {
+    env,
+    stdio: ['ignore', output, output],
+    minutes: Math.max(0, Math.min(minutes, left)),
+    mayFail: true,
+  });
+  closeSync(output);
+  const results = hasReport ? readResults(join(reports, `${name}.json`), name) : undefined;
+  const outcome = { name, seconds: secondsSince(began), ended: code === 0, results };
+  console.log(`${name}: ${code === 0 ? 'done' : 'failed'} after ${outcome.seconds} s`);
+  if (code !== 0) console.log(readFileSync(log, 'utf8').split('\n').slice(-60).join('\n'));
+  return outcome;
+}
+
+rmSync(reports, { recursive: true, force: true });
+mkdirSync(logs, { recursive: true });
+const outcomes = [await perform(build)];
+const next = async () => {
+  for (let steps = queue.shift(); steps !== undefined; steps = queue.shift()) {
+    for (const step of steps) outcomes.push(await perform(step));
+  }
+};
+if (outcomes[0].ended) await Promise.all(Array.from({ length: atOnce }, next));
+const seconds = secondsSince(started);
+console.log(`\nall of it took ${Math.floor(seconds / 60)} min ${seconds % 60} s`);
+process.exitCode = summarize(outcomes) ? 0 : 1;
