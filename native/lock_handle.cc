@@ -127,6 +127,8 @@ int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
     if (opened != 0) return Failure(Operation::kOpen, opened);
     return once ? TryLock(*open, mode) : Lock(*open, mode, false);
   };
+  // After a change of mode that failed the file is open here, and would be twice.
+  GiveBack(0);
   file_ = {};
   return Begin(open_and_wait, std::move(ended));
 }
@@ -218,14 +220,17 @@ int LockHandle::StampRecord(const LockHandle* from) {
 }
 
 int LockHandle::Release() {
-  const Descriptor held = holding_.Take();
+  int64_t deadline = 0;
+  const Descriptor held = holding_.Take(&deadline);
   if (held == kNoDescriptor) return 0;
   // A record that cannot be marked says "crashed" to the next holder: a needless look, no harm.
   if (stamped_) Write(held, kStateFree, kStateBytes, kStateOffset);
   // Unlocked first: close alone leaves the lock with a child that is being forked this moment.
   const int result = Unlock(held);
   if (result != 0) {
-    holding_.Begin(held);
+    if (stamped_) Write(held, kStateHeld, kStateBytes, kStateOffset);
+    // A lease that no thread can watch any more ends now: closed, the file is unlocked as well.
+    if (holding_.PutBack(held, deadline) < 0) Close(holding_.Take());
     return Failure(Operation::kUnlock, result);
   }
   const int64_t now = MonotonicNow();

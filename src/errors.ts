@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { LockHolder } from './lock-holder.js';
 import { printable } from './printable.js';
 
@@ -35,6 +36,11 @@ export class LockError extends Error {
     this.lockPath = details.lockPath;
     this.holder = details.holder ?? null;
   }
+}
+
+/** A few words about whatever was thrown, which need not be an error, nor convertible to a string. */
+export function describeThrown(thrown: unknown): string {
+  return thrown instanceof Error ? String(thrown) : inspect(thrown, { depth: 0 });
 }
 
 /** The lock was not granted within `timeout`; the message says who holds it (`ERR_LOCK_TIMEOUT`). */

@@ -30,6 +30,7 @@ export function startLease(
     leases.set(hold, lease);
   }
   const result = file.limit(milliseconds, lease.ticket);
+  if (result === status.done) hold.lease = milliseconds;
   if (result < status.done) forgetLease(hold);
   return result;
 }
@@ -42,11 +43,9 @@ export function forgetLease(hold: Hold): void {
 }
 
 function expire(hold: Hold): void {
-  if (!leases.has(hold) || hold.ended) return;
+  if (hold.ended) return;
   traceExpire(hold);
-  // Not whoever started it: that one may have released it before those who nest in it.
-  const file = LockFile.byNumber(hold.number);
-  if (file?.hold === hold) file.owners[0]?.takeAway('lease');
+  LockFile.ownerOf(hold)?.takeAway('lease');
 }
 
 // What was leaked will not be renewed: whoever waits for its scope need not wait for the lease to end.

@@ -1,5 +1,6 @@
+import { AsyncResource } from 'node:async_hooks';
 import { once } from 'node:events';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import {
   type FileLock,
   lock,
@@ -12,6 +13,13 @@ import {
 import { expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+
+const outside = new AsyncResource('outside of every scope');
+
+/** Runs a function as if the test had called it, whatever scope it is called in. */
+function withoutScope<T>(fn: () => T): T {
+  return outside.runInAsyncScope(fn);
+}
 
 test('a scope that wants its own lock again is told at once, with both places', async () => {
   const resource = temporaryResource();
@@ -162,3 +170,38 @@ needs('async hooks of promises')(
     expect(nested.signal.reason).toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
   },
 );
+
+test.each([false, true])(
+  'a shared scope may take the shared lock again while a writer waits, reentrant: %s',
+  async (reentrant) => {
+    const resource = temporaryResource();
+    let writer: Promise<string> | undefined;
+    await withLock(resource, { mode: 'shared' }, async (outer) => {
+      writer = withoutScope(() => withLock(resource, () => 'wrote'));
+      await using again = await lock(resource, { mode: 'shared', reentrant });
+      expect(again.mode).toBe('shared');
+      outer.release();
+      expect(again.held).toBe(true);
+    });
+    await expect(writer).resolves.toBe('wrote');
+  },
+);
+
+test('a sibling that gives up after its scope has ended is not given a lock', async () => {
+  const resource = temporaryResource();
+  let nested: FileLock | undefined;
+  let sibling: Promise<FileLock> | undefined;
+  await withLock(resource, async () => {
+    nested = await lock(resource, { reentrant: true });
+    sibling = lock(resource, { reentrant: true, timeout: 100 });
+  });
+  // In front of the sibling, once that one waits for a lock of its own.
+  const stranger = withoutScope(() => lock(resource));
+  await sleep(50);
+  nested?.release();
+  const held = await stranger;
+  await expect(sibling).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+  held.release();
+  using later = tryLock(resource);
+  expect(later?.held).toBe(true);
+});
