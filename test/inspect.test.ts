@@ -142,6 +142,8 @@ needs('/proc')('inspect counts who waits, in other processes and here', async ()
   held?.release();
   for (const next of here) (await next).release();
   await Promise.race(waiting);
+  // The other one moves up from the queue to the lock in this moment.
+  await untilBlocked(`${resource}.flock`, 1);
   expect((await inspect(resource)).waiters).toBe(1);
   await Promise.all(actors.map((actor) => actor.kill()));
   await Promise.allSettled(waiting);
