@@ -5,11 +5,14 @@ import process from 'node:process';
 import { nodeFolder } from './source/node-headers.mjs';
 
 // npm takes a script of this name for the hook of `npm run build` as well, where it has nothing to do.
-// Which of the two was asked for, only npm's own command line says.
-const { stdout } = spawnSync('ps', ['-o', 'args=', '-p', String(process.ppid)], {
-  encoding: 'utf8',
-});
-if (/^npm run(-script)? build\b/.test(stdout ?? '')) process.exit();
+// Which of the two was asked for, only npm's own command line says; a shell may be in between.
+function npmCommand(pid = process.ppid) {
+  const asked = ['-o', 'ppid=', '-o', 'args=', '-p', String(pid)];
+  const { stdout } = spawnSync('ps', asked, { encoding: 'utf8' });
+  const [, parent, command] = /^\s*(\d+)\s+(.*)/.exec(stdout ?? '') ?? [];
+  return command === undefined || command.startsWith('npm ') ? command : npmCommand(Number(parent));
+}
+if (/^npm run(-script)? build\b/.test(npmCommand())) process.exit();
 
 const prebuildify = createRequire(import.meta.url).resolve('prebuildify/bin.js');
 const linux = process.platform === 'linux' ? ['--tag-libc'] : [];

@@ -5,9 +5,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
+import { slowness } from './helpers/slowness.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
 
 interface Example {
   /** File and line that it starts at. */

@@ -4,8 +4,7 @@ import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
+import { slowness } from './helpers/slowness.js';
 
 /** Settles when the lock's signal has aborted. */
 function lost(signal: AbortSignal): Promise<unknown> {

@@ -6,9 +6,9 @@ import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { slowness } from './helpers/slowness.js';
 
 const entry = new URL('../dist/index.js', import.meta.url).href;
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
 
 /** An actor that holds the lock and lets go of it so many ms from now. */
 async function holderFor(resource: string, milliseconds: number): Promise<Actor> {

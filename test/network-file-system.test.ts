@@ -7,9 +7,9 @@ import { untilBlocked } from './helpers/blocked.js';
 import { faultyActor, setFault } from './helpers/faulty-actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { slowness } from './helpers/slowness.js';
 
 const { errno } = constants;
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
 const nfs = 0x6969;
 const openMs = 300;
 

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
+import { slowness } from './helpers/slowness.js';
 
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
 const waiters = 64;
 
 // Four blocking calls fill the thread pool of libuv: fs.readFile then waited for as long as they did.
@@ -29,9 +29,8 @@ test('64 blocked waiters do not slow down fs.promises.readFile', async () => {
     resource,
     waiters,
   );
-  for (let index = 0; index < waiters; index += 1) {
-    await untilBlocked(`${resource}-${index}.flock`, 1);
-  }
+  const files = Array.from({ length: waiters }, (_, index) => `${resource}-${index}.flock`);
+  await Promise.all(files.map((file) => untilBlocked(file, 1)));
   const delays = await waiting.run(
     async (_, path) => {
       const { readFile } = process.getBuiltinModule('node:fs').promises;

@@ -2,9 +2,9 @@ import { Worker } from 'node:worker_threads';
 import { lock, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
+import { rounds, slowness } from './helpers/slowness.js';
 
 const entry = new URL('../dist/index.js', import.meta.url).href;
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
 
 // A worker that holds one lock, holds another with a lease, waits for a third, and says so.
 const program = `
@@ -19,11 +19,11 @@ const program = `
 
 // 200 rounds, because the worker has to be hit in the middle of a grant, a wait and an expiry.
 test('terminated workers leave no lock behind, and crash nobody', {
-  timeout: 120_000 * slowness,
+  timeout: 120_000,
 }, async () => {
   const [held, leased, awaited] = [temporaryResource(), temporaryResource(), temporaryResource()];
   let slowest = 0;
-  for (let round = 0; round < 200; round += 1) {
+  for (let round = 0; round < rounds(200); round += 1) {
     const mine = await lock(awaited);
     const worker = new Worker(program, {
       eval: true,

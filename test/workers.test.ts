@@ -5,8 +5,8 @@ import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { type Program, startModule } from './helpers/program.js';
+import { slowness } from './helpers/slowness.js';
 
-const slowness = Number(process.env['HOLDFAST_TEST_SLOWNESS'] ?? 1);
 const workers = 20;
 
 // The addon is loaded in the workers only: Node unloads it with the last of them, unless the addon
