@@ -2,9 +2,11 @@ import { cpSync, existsSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { lock } from 'holdfast';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
 
+const linked = needs('symbolic links');
 const root = join(import.meta.dirname, '..');
 
 // As jiti, bundles and two installed packages do it: the code twice, the file of the addon once.
@@ -18,7 +20,7 @@ async function secondCopy(): Promise<typeof import('holdfast')> {
   return import(pathToFileURL(join(folder, 'dist', 'index.js')).href);
 }
 
-test('two copies of the library in one thread wait for each other and count on', async () => {
+linked('two copies of the library in one thread wait for each other and count on', async () => {
   const resource = temporaryResource();
   const copy = await secondCopy();
   const options = { timeout: 5_000 };
@@ -34,7 +36,7 @@ test('two copies of the library in one thread wait for each other and count on',
   }
 });
 
-test('a lease of one copy is kept while another one is there', async () => {
+linked('a lease of one copy is kept while another one is there', async () => {
   const copy = await secondCopy();
   using held = await lock(temporaryResource(), { lease: 20 });
   using _ = await copy.lock(temporaryResource(), { lease: 60_000 });
