@@ -6,6 +6,7 @@
 #ifndef HOLDFAST_FILE_LOCK_H_
 #define HOLDFAST_FILE_LOCK_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -46,8 +47,15 @@ int TryLock(Descriptor descriptor, Mode mode);
 // Blocks the calling thread until the lock is granted, in the order of arrival. Only for threads of
 // our own: it cannot be revoked. With `for_turn` the lock is wanted again and again: where the
 // system can, other waiters leave this descriptor alone for a turn, until EndTurn() or Close().
-int Lock(Descriptor descriptor, Mode mode, bool for_turn);
+// Returns kContended when `wanted` is false by the time that it is the next one to get the lock.
+int Lock(Descriptor descriptor, Mode mode, bool for_turn, const std::atomic<bool>& wanted);
 void EndTurn(Descriptor descriptor);
+
+// For another thread than the one in Lock(), after a change of `wanted`; never blocks. A waiter
+// keeps those out who could share the lock with its holder, which one that nobody wants must not
+// do.
+void StandAside(Descriptor descriptor);
+void StandInLine(Descriptor descriptor);
 
 // Whether somebody is known to be blocked in Lock() on this file: 1 or 0, never an error. A system
 // that cannot tell answers 0.

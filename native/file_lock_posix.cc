@@ -73,9 +73,13 @@ int TryLock(Descriptor descriptor, Mode mode) {
   return result == -EWOULDBLOCK ? kContended : result;
 }
 
-int Lock(Descriptor descriptor, Mode mode, bool for_turn) {
+int Lock(Descriptor descriptor, Mode mode, bool for_turn, const std::atomic<bool>& wanted) {
   const int fd = static_cast<int>(descriptor);
   EnterTurnstile(fd);
+  if (!wanted) {
+    LeaveTurnstile(fd);
+    return kContended;
+  }
   const int result = Result(Retry([&] { return flock(fd, FlockOperation(mode)); }));
   // Before the next one comes to the front of the queue, and looks.
   if (for_turn && result == 0) TakeTurn(fd);
@@ -84,6 +88,10 @@ int Lock(Descriptor descriptor, Mode mode, bool for_turn) {
 }
 
 void EndTurn(Descriptor descriptor) { GiveTurnUp(static_cast<int>(descriptor)); }
+
+void StandAside(Descriptor descriptor) { LeaveTurnstile(static_cast<int>(descriptor)); }
+
+void StandInLine(Descriptor descriptor) { TryTurnstile(static_cast<int>(descriptor)); }
 
 int Awaited(Descriptor descriptor) { return TurnstileOccupied(static_cast<int>(descriptor)); }
 

@@ -142,14 +142,19 @@ int TryLock(Descriptor descriptor, Mode mode) {
   return LockByte(descriptor, kLockByte, LockFlags(mode) | LOCKFILE_FAIL_IMMEDIATELY);
 }
 
-int Lock(Descriptor descriptor, Mode mode, bool) {
+int Lock(Descriptor descriptor, Mode mode, bool, const std::atomic<bool>& wanted) {
   const bool queued = LockByte(descriptor, kTurnstileByte, LOCKFILE_EXCLUSIVE_LOCK) == 0;
-  const int result = LockByte(descriptor, kLockByte, LockFlags(mode));
+  const int result = !wanted ? kContended : LockByte(descriptor, kLockByte, LockFlags(mode));
   if (queued) UnlockByte(descriptor, kTurnstileByte);
   return result;
 }
 
 void EndTurn(Descriptor) {}
+
+// Every call on the handle would wait for the one that is blocked.
+void StandAside(Descriptor) {}
+
+void StandInLine(Descriptor) {}
 
 // Asked with a shared lock: that goes together with the shared lock of a program on the whole file.
 int Awaited(Descriptor descriptor) {

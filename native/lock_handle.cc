@@ -107,11 +107,12 @@ int LockHandle::Begin(LockWaiter::Body body, LockWaiter::Ended ended) {
 
 int LockHandle::BeginWait(LockWaiter::Ended ended) {
   const bool for_turn = request_.mode == Mode::kExclusive && turn(MonotonicNow()).IsLoop();
-  const auto wait = [mode = request_.mode, in_turn = request_.in_turn, for_turn](Descriptor* open) {
-    if (*open == kNoDescriptor) return PauseBeforeReopening();
+  const auto wait = [mode = request_.mode, in_turn = request_.in_turn,
+                     for_turn](LockWaiter::Stage* stage) {
+    if (stage->descriptor == kNoDescriptor) return PauseBeforeReopening();
     // Whoever was woken by the release that came just before needs a moment to take the lock.
     if (in_turn) std::this_thread::sleep_for(kStepAside);
-    return Lock(*open, mode, for_turn);
+    return Lock(stage->descriptor, mode, for_turn, stage->wanted);
   };
   const int result = Begin(wait, std::move(ended));
   has_turn_ = result == 0 && for_turn;
@@ -121,13 +122,15 @@ int LockHandle::BeginWait(LockWaiter::Ended ended) {
 int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
   const auto open_and_wait = [once, path = request_.path, mode = request_.mode,
                               writes = request_.writes(),
-                              permissions = request_.permissions](Descriptor* open) {
-    const int opened = Open(path, writes, permissions, open);
+                              permissions = request_.permissions](LockWaiter::Stage* stage) {
+    Descriptor open = kNoDescriptor;
+    const int opened = Open(path, writes, permissions, &open);
+    stage->descriptor = open;
     if (opened == kContended && !once) return PauseBeforeReopening();
     if (opened != 0) return Failure(Operation::kOpen, opened);
-    return once ? TryLock(*open, mode) : Lock(*open, mode, false);
+    return once ? TryLock(open, mode) : Lock(open, mode, false, stage->wanted);
   };
-  // After a change of mode that failed the file is open here, and would be twice.
+  // After a wait or a change of mode that failed the file is open here, and would be twice.
   GiveBack(0);
   file_ = {};
   return Begin(open_and_wait, std::move(ended));
@@ -143,6 +146,8 @@ int LockHandle::FinishWait() {
   const int result = std::exchange(waiter_, nullptr)->Collect(&open_);
   // A failure to open says so itself; what comes from the lock call is a bare error number.
   constexpr int kBareErrors = -(1 << 16);
+  // Open for another wait.
+  if (result == kContended) return kContended;
   if (result > 0 || result <= kBareErrors) return GiveBack(result);
   if (result != 0) return GiveBack(Failure(Operation::kLock, result));
   held_since_ = MonotonicNow();

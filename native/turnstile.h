@@ -16,6 +16,8 @@ namespace holdfast {
 // a turn, which is no longer than a turn may be.
 void EnterTurnstile(int fd);
 void LeaveTurnstile(int fd);
+// Goes to the front of the queue if nobody is in it.
+void TryTurnstile(int fd);
 
 // A turn belongs to whoever takes the lock in a loop. Without it the first in the queue is woken by
 // each release, and wins the lock now and then: turns end by chance, and each costs a hand-over.

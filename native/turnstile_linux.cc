@@ -71,6 +71,8 @@ void EnterTurnstile(int fd) {
   SitOutTurn(fd);
 }
 
+void TryTurnstile(int fd) { SetLock(fd, Byte::kQueue, F_WRLCK); }
+
 void LeaveTurnstile(int fd) { SetLock(fd, Byte::kQueue, F_UNLCK); }
 
 // A shared lock, because the one before may not have noticed yet that its turn is over.

@@ -8,6 +8,8 @@ void EnterTurnstile(int) {}
 
 void LeaveTurnstile(int) {}
 
+void TryTurnstile(int) {}
+
 void TakeTurn(int) {}
 
 void GiveTurnUp(int) {}

@@ -101,8 +101,7 @@ export class WaitQueue implements Successor {
    * when the time is over. Asynchronous waiters may go on with the wait that is left behind then.
    */
   waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
-    // Those who wait here can do nothing with a grant while their thread is blocked: their wait is
-    // this one's, or it would be in this one's way for ever.
+    // Those who wait here could do nothing with a grant while their thread is blocked.
     this.#leaveWait();
     const adopted = this.#abandoned.adopt(request.mode);
     if (adopted !== undefined) opened.letGo();
@@ -112,6 +111,11 @@ export class WaitQueue implements Successor {
       file.discard();
     } else if (file.waitFor(milliseconds) === status.done) {
       result = file.finishWait(request);
+      // Adopted in the moment in which it ended as one that nobody wants: once more.
+      if (result === status.contended) {
+        file.discard();
+        result = status.replaced;
+      }
     } else {
       this.#abandoned.add(file, request.mode);
       result = status.contended;
@@ -249,7 +253,8 @@ export class WaitQueue implements Successor {
       const head = this.#head();
       if (head !== undefined) {
         const result = file.finishWait(head.request);
-        // Contended: it was one attempt on a remote file system, and not this waiter's perhaps.
+        // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
+        // in the moment in which it ended as one that nobody wants.
         if (result === status.contended && head.request.timeout === 0)
           this.#fail(head, file, result);
         else this.#settle(head, file, result);
