@@ -6,6 +6,7 @@
 #ifndef HOLDFAST_FILE_LOCK_H_
 #define HOLDFAST_FILE_LOCK_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -34,17 +35,27 @@ struct FileStatus {
 };
 
 // Opens the lock file, creating it with exactly `permissions` where it is missing. Never follows a
-// symbolic link, never truncates, never blocks. A shared lock takes a read-only descriptor where
-// writing is not allowed. Returns kContended when another program has the file for itself, or has
-// deleted it but not closed it: only Windows knows such a state.
-int Open(const std::string& path, Mode mode, int permissions, Descriptor* out);
+// symbolic link, never truncates, never blocks. Where writing is not allowed, whoever does not
+// write gets a read-only descriptor, which can be locked as well. Returns kContended when another
+// program has the file for itself, or has deleted it but not closed it: only Windows knows such a
+// state.
+int Open(const std::string& path, bool writes, int permissions, Descriptor* out);
 
 // One attempt. Returns kContended when the lock is held elsewhere.
 int TryLock(Descriptor descriptor, Mode mode);
 
 // Blocks the calling thread until the lock is granted, in the order of arrival. Only for threads of
-// our own: it cannot be revoked.
-int Lock(Descriptor descriptor, Mode mode);
+// our own: it cannot be revoked. With `for_turn` the lock is wanted again and again: where the
+// system can, other waiters leave this descriptor alone for a turn, until EndTurn() or Close().
+// Returns kContended when `wanted` is false by the time that it is the next one to get the lock.
+int Lock(Descriptor descriptor, Mode mode, bool for_turn, const std::atomic<bool>& wanted);
+void EndTurn(Descriptor descriptor);
+
+// For another thread than the one in Lock(), after a change of `wanted`; never blocks. A waiter
+// keeps those out who could share the lock with its holder, which one that nobody wants must not
+// do.
+void StandAside(Descriptor descriptor);
+void StandInLine(Descriptor descriptor);
 
 // Whether somebody is known to be blocked in Lock() on this file: 1 or 0, never an error. A system
 // that cannot tell answers 0.

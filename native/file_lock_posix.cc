@@ -48,7 +48,7 @@ int Create(const char* path, mode_t permissions, Descriptor* out) {
 
 }  // namespace
 
-int Open(const std::string& path, Mode mode, int permissions, Descriptor* out) {
+int Open(const std::string& path, bool writes, int permissions, Descriptor* out) {
   // Without O_CREAT first: with it, fs.protected_regular refuses somebody else's existing file in a
   // sticky world-writable directory, even to root (proc_sys_fs(5)).
   int result = OpenWith(path.c_str(), O_RDWR, 0, out);
@@ -59,7 +59,7 @@ int Open(const std::string& path, Mode mode, int permissions, Descriptor* out) {
     result = OpenWith(path.c_str(), O_RDWR, 0, out);
   }
   const bool unwritable = result == -EACCES || result == -EROFS || result == -EPERM;
-  if (mode == Mode::kShared && unwritable) {
+  if (!writes && unwritable) {
     const int readable = OpenWith(path.c_str(), O_RDONLY, 0, out);
     return readable == -ENOENT ? result : readable;
   }
@@ -73,13 +73,25 @@ int TryLock(Descriptor descriptor, Mode mode) {
   return result == -EWOULDBLOCK ? kContended : result;
 }
 
-int Lock(Descriptor descriptor, Mode mode) {
+int Lock(Descriptor descriptor, Mode mode, bool for_turn, const std::atomic<bool>& wanted) {
   const int fd = static_cast<int>(descriptor);
   EnterTurnstile(fd);
+  if (!wanted) {
+    LeaveTurnstile(fd);
+    return kContended;
+  }
   const int result = Result(Retry([&] { return flock(fd, FlockOperation(mode)); }));
+  // Before the next one comes to the front of the queue, and looks.
+  if (for_turn && result == 0) TakeTurn(fd);
   LeaveTurnstile(fd);
   return result;
 }
+
+void EndTurn(Descriptor descriptor) { GiveTurnUp(static_cast<int>(descriptor)); }
+
+void StandAside(Descriptor descriptor) { LeaveTurnstile(static_cast<int>(descriptor)); }
+
+void StandInLine(Descriptor descriptor) { TryTurnstile(static_cast<int>(descriptor)); }
 
 int Awaited(Descriptor descriptor) { return TurnstileOccupied(static_cast<int>(descriptor)); }
 

@@ -102,10 +102,10 @@ int OpenWith(const std::wstring& path, DWORD access, DWORD disposition, DWORD fl
   return 0;
 }
 
-int OpenOnce(const std::wstring& path, Mode mode, Descriptor* out) {
+int OpenOnce(const std::wstring& path, bool writes, Descriptor* out) {
   const int result = OpenWith(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, 0, out);
   const bool unwritable = result == kErrorAccessDenied || result == kErrorReadOnlyVolume;
-  if (mode == Mode::kShared && unwritable) {
+  if (!writes && unwritable) {
     const int readable = OpenWith(path, GENERIC_READ, OPEN_EXISTING, 0, out);
     return readable == kErrorNoEntry ? result : readable;
   }
@@ -124,13 +124,13 @@ int RefuseReparsePoint(Descriptor descriptor) {
 }  // namespace
 
 // Permissions do not exist in this form on Windows: a new file gets those of its directory.
-int Open(const std::string& path, Mode mode, int, Descriptor* out) {
+int Open(const std::string& path, bool writes, int, Descriptor* out) {
   const std::wstring wide = ToSystemPath(path);
-  int result = OpenOnce(wide, mode, out);
+  int result = OpenOnce(wide, writes, out);
   for (DWORD pause = 1; pause <= kLastGraceMilliseconds; pause *= 2) {
     if (result != kErrorAccessDenied) break;
     Sleep(pause);
-    result = OpenOnce(wide, mode, out);
+    result = OpenOnce(wide, writes, out);
   }
   if (result != 0) return result;
   result = RefuseReparsePoint(*out);
@@ -142,12 +142,19 @@ int TryLock(Descriptor descriptor, Mode mode) {
   return LockByte(descriptor, kLockByte, LockFlags(mode) | LOCKFILE_FAIL_IMMEDIATELY);
 }
 
-int Lock(Descriptor descriptor, Mode mode) {
+int Lock(Descriptor descriptor, Mode mode, bool, const std::atomic<bool>& wanted) {
   const bool queued = LockByte(descriptor, kTurnstileByte, LOCKFILE_EXCLUSIVE_LOCK) == 0;
-  const int result = LockByte(descriptor, kLockByte, LockFlags(mode));
+  const int result = !wanted ? kContended : LockByte(descriptor, kLockByte, LockFlags(mode));
   if (queued) UnlockByte(descriptor, kTurnstileByte);
   return result;
 }
+
+void EndTurn(Descriptor) {}
+
+// Every call on the handle would wait for the one that is blocked.
+void StandAside(Descriptor) {}
+
+void StandInLine(Descriptor) {}
 
 // Asked with a shared lock: that goes together with the shared lock of a program on the whole file.
 int Awaited(Descriptor descriptor) {

@@ -20,15 +20,21 @@ void Holding::Begin(Descriptor descriptor) {
   deadline_.store(kForever, std::memory_order_release);
 }
 
-Descriptor Holding::Take() {
+Descriptor Holding::Take(int64_t* was) {
   // Read first: after the exchange the watchdog is out of the game, before it the value is ours
   // only if the exchange succeeds.
   const Descriptor descriptor = descriptor_.load(std::memory_order_relaxed);
   const int64_t deadline = deadline_.exchange(kNotHeld, std::memory_order_acq_rel);
   if (deadline <= 0) return kNoDescriptor;
+  if (was != nullptr) *was = deadline;
   // So that the watchdog has nothing left to watch, and ends.
   if (deadline != kForever) LeaseWatchdog::Get().Forget(this);
   return descriptor;
+}
+
+int Holding::PutBack(Descriptor descriptor, int64_t deadline) {
+  Begin(descriptor);
+  return deadline == kForever ? 0 : LeaseWatchdog::Get().Watch(this, deadline, expired_);
 }
 
 bool Holding::Extend(int64_t deadline) {

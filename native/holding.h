@@ -27,8 +27,12 @@ class Holding final {
 
   void Begin(Descriptor descriptor);
 
-  // Whoever gets the descriptor must unlock and close it; everybody else gets kNoDescriptor.
-  Descriptor Take();
+  // Whoever gets the descriptor must unlock and close it, or put it back; everybody else gets
+  // kNoDescriptor.
+  Descriptor Take(int64_t* deadline = nullptr);
+
+  // Undoes Take(): the lease goes on as if nothing had happened. Answers as Limit() does.
+  int PutBack(Descriptor descriptor, int64_t deadline);
 
   Descriptor descriptor() const { return descriptor_.load(std::memory_order_relaxed); }
   bool held() const { return deadline_.load(std::memory_order_acquire) > 0; }

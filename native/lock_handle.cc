@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <thread>
 #include <utility>
 
@@ -14,11 +15,6 @@ constexpr int kMostReopens = 100;
 
 // Twice what a woken process takes to run on a busy machine of two cores, a fiftieth of a turn.
 constexpr std::chrono::microseconds kStepAside{200};
-
-// A loop that locks one path over and over would spend half its time on opening and closing. Only a
-// real loop is treated so: everybody else sees the descriptor closed when release() returns.
-constexpr int64_t kQuickSuccession = 1'000'000;
-constexpr int kRepeatsWorthKeeping = 32;
 
 // How soon to look again whether a file can be opened that another program has for itself.
 constexpr std::chrono::milliseconds kReopenPause{20};
@@ -43,19 +39,19 @@ void LockHandle::LetGo() {
 void LockHandle::SetPath(const char* path, size_t length) {
   if (request_.path.compare(0, std::string::npos, path, length) == 0) return;
   CloseKept();
-  repeats_ = 0;
   request_.path.assign(path, length);
+  path_hash_ = std::hash<std::string>()(request_.path);
 }
 
 int LockHandle::TryAcquire() {
   const int64_t now = MonotonicNow();
-  repeats_ = now - held_since_ < kQuickSuccession ? repeats_ + 1 : 0;
+  turn(now).Ask(now);
   if (kept_ != kNoDescriptor) {
     const int result = TryKept(now);
     if (result != kReplaced) return result;
   }
   for (int attempt = 0; attempt < kMostReopens; ++attempt) {
-    int result = Open(request_.path, request_.mode, request_.permissions, &open_);
+    int result = Open(request_.path, request_.writes(), request_.permissions, &open_);
     if (result != 0) {
       file_ = {};
       return Failure(Operation::kOpen, result);
@@ -87,17 +83,22 @@ int LockHandle::TryKept(int64_t now) {
 }
 
 int LockHandle::Attempt(int64_t now) {
-  const bool yields = request_.mode == Mode::kShared || turns_->Over(request_.path, now);
+  Turn& turn = this->turn(now);
+  const bool yields = request_.mode == Mode::kShared || turn.IsOver(now);
   if (request_.in_turn || (yields && Awaited(open_) != 0)) return kContended;
   const int result = TryLock(open_, request_.mode);
   if (result < 0) return Failure(Operation::kLock, result);
-  if (yields && result == 0) turns_->Extend(request_.path, now);
+  if (yields && result == 0) {
+    turn.Extend(now);
+    EndTurn();
+  }
   held_since_ = now;
   return result;
 }
 
 int LockHandle::Begin(LockWaiter::Body body, LockWaiter::Ended ended) {
   CloseKept();
+  EndTurn();
   const int result = LockWaiter::Start(open_, std::move(body), std::move(ended), &waiter_);
   if (result != 0) return GiveBack(Failure(Operation::kThread, result));
   open_ = kNoDescriptor;
@@ -105,23 +106,32 @@ int LockHandle::Begin(LockWaiter::Body body, LockWaiter::Ended ended) {
 }
 
 int LockHandle::BeginWait(LockWaiter::Ended ended) {
-  const auto wait = [mode = request_.mode, in_turn = request_.in_turn](Descriptor* open) {
-    if (*open == kNoDescriptor) return PauseBeforeReopening();
+  const bool for_turn = request_.mode == Mode::kExclusive && turn(MonotonicNow()).IsLoop();
+  const auto wait = [mode = request_.mode, in_turn = request_.in_turn,
+                     for_turn](LockWaiter::Stage* stage) {
+    if (stage->descriptor == kNoDescriptor) return PauseBeforeReopening();
     // Whoever was woken by the release that came just before needs a moment to take the lock.
     if (in_turn) std::this_thread::sleep_for(kStepAside);
-    return Lock(*open, mode);
+    return Lock(stage->descriptor, mode, for_turn, stage->wanted);
   };
-  return Begin(wait, std::move(ended));
+  const int result = Begin(wait, std::move(ended));
+  has_turn_ = result == 0 && for_turn;
+  return result;
 }
 
 int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
   const auto open_and_wait = [once, path = request_.path, mode = request_.mode,
-                              permissions = request_.permissions](Descriptor* open) {
-    const int opened = Open(path, mode, permissions, open);
+                              writes = request_.writes(),
+                              permissions = request_.permissions](LockWaiter::Stage* stage) {
+    Descriptor open = kNoDescriptor;
+    const int opened = Open(path, writes, permissions, &open);
+    stage->descriptor = open;
     if (opened == kContended && !once) return PauseBeforeReopening();
     if (opened != 0) return Failure(Operation::kOpen, opened);
-    return once ? TryLock(*open, mode) : Lock(*open, mode);
+    return once ? TryLock(open, mode) : Lock(open, mode, false, stage->wanted);
   };
+  // After a wait or a change of mode that failed the file is open here, and would be twice.
+  GiveBack(0);
   file_ = {};
   return Begin(open_and_wait, std::move(ended));
 }
@@ -136,10 +146,12 @@ int LockHandle::FinishWait() {
   const int result = std::exchange(waiter_, nullptr)->Collect(&open_);
   // A failure to open says so itself; what comes from the lock call is a bare error number.
   constexpr int kBareErrors = -(1 << 16);
+  // Open for another wait.
+  if (result == kContended) return kContended;
   if (result > 0 || result <= kBareErrors) return GiveBack(result);
   if (result != 0) return GiveBack(Failure(Operation::kLock, result));
   held_since_ = MonotonicNow();
-  turns_->Start(request_.path, held_since_);
+  turn(held_since_).Start(held_since_);
   const int same = CompareWithPath();
   return same == 0 ? Granted() : GiveBack(same);
 }
@@ -162,6 +174,7 @@ int LockHandle::TakeOver(LockHandle* from) {
   const Descriptor taken = from->holding_.Take();
   if (taken == kNoDescriptor) return kReplaced;
   open_ = taken;
+  has_turn_ = std::exchange(from->has_turn_, false);
   if (from->request_.mode != request_.mode) {
     // The old lock is gone before the new one is there (flock(2)), so this may fail.
     if (Unlock(open_) != 0) return GiveBack(kReplaced);
@@ -212,33 +225,49 @@ int LockHandle::StampRecord(const LockHandle* from) {
 }
 
 int LockHandle::Release() {
-  const Descriptor held = holding_.Take();
+  int64_t deadline = 0;
+  const Descriptor held = holding_.Take(&deadline);
   if (held == kNoDescriptor) return 0;
   // A record that cannot be marked says "crashed" to the next holder: a needless look, no harm.
   if (stamped_) Write(held, kStateFree, kStateBytes, kStateOffset);
   // Unlocked first: close alone leaves the lock with a child that is being forked this moment.
   const int result = Unlock(held);
   if (result != 0) {
-    holding_.Begin(held);
+    if (stamped_) Write(held, kStateHeld, kStateBytes, kStateOffset);
+    // A lease that no thread can watch any more ends now: closed, the file is unlocked as well.
+    if (holding_.PutBack(held, deadline) < 0) Close(holding_.Take());
     return Failure(Operation::kUnlock, result);
   }
-  if (repeats_ < kRepeatsWorthKeeping || request_.mode == Mode::kShared || !WorthKeeping()) {
-    Close(held);
-    return 0;
-  }
+  const int64_t now = MonotonicNow();
+  Turn& turn = this->turn(now);
+  turn.released = now;
   kept_ = held;
-  return kKept;
+  // A loop that locks one path over and over would spend half its time on opening and closing, and
+  // closing would end its turn. Everybody else sees the file closed when release() returns.
+  if (turn.IsLoop() && request_.mode == Mode::kExclusive && WorthKeeping()) return kKept;
+  CloseKept();
+  return 0;
 }
 
 bool LockHandle::IsAwaited() const { return held() && Awaited(holding_.descriptor()) != 0; }
 
 void LockHandle::CloseKept() {
-  if (kept_ != kNoDescriptor) Close(std::exchange(kept_, kNoDescriptor));
+  if (kept_ != kNoDescriptor) CloseIn(&kept_);
+}
+
+void LockHandle::CloseIn(Descriptor* place) {
+  Close(std::exchange(*place, kNoDescriptor));
+  has_turn_ = false;
+}
+
+void LockHandle::EndTurn() {
+  if (std::exchange(has_turn_, false)) holdfast::EndTurn(open_);
 }
 
 void LockHandle::Discard() {
   if (waiter_ != nullptr && !waiter_->Abandon()) waiter_->Collect(&open_);
   waiter_.reset();
+  has_turn_ = false;
   GiveBack(0);
   CloseKept();
 }
@@ -246,7 +275,7 @@ void LockHandle::Discard() {
 int LockHandle::GiveBack(int result) {
   if (open_ == kNoDescriptor) return result;
   Unlock(open_);
-  Close(std::exchange(open_, kNoDescriptor));
+  CloseIn(&open_);
   return result;
 }
 

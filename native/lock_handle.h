@@ -39,6 +39,8 @@ struct Request {
   int permissions = 0600;
   uint64_t min_token = 0;
   RecordDetails details;
+
+  bool writes() const { return record && mode == Mode::kExclusive; }
 };
 
 class LockHandle final {
@@ -98,12 +100,15 @@ class LockHandle final {
  private:
   int TryKept(int64_t now);
   int Attempt(int64_t now);
+  Turn& turn(int64_t now) { return turns_->Of(path_hash_, now); }
   // `from` handed the lock over, if anybody did.
   int Granted(const LockHandle* from = nullptr);
   int Begin(LockWaiter::Body body, LockWaiter::Ended ended);
   int CompareWithPath();
   int StampRecord(const LockHandle* from);
   int GiveBack(int result);
+  void EndTurn();
+  void CloseIn(Descriptor* place);
 
   const ProcessRecord* const process_;
   Turns* const turns_;
@@ -111,7 +116,9 @@ class LockHandle final {
   Descriptor open_ = kNoDescriptor;
   // Unlocked, of request_.path and exclusive use, between two locks in quick succession.
   Descriptor kept_ = kNoDescriptor;
-  int repeats_ = 0;
+  // Whether other waiters leave this descriptor alone.
+  bool has_turn_ = false;
+  size_t path_hash_ = 0;
   std::shared_ptr<LockWaiter> waiter_;
   Holding holding_;
   FileStatus file_;

@@ -13,7 +13,7 @@ int LockWaiter::Start(Descriptor descriptor, Body body, Ended ended,
       new LockWaiter(descriptor, std::move(body), std::move(ended)));
   // The thread has a reference of its own: it outlives whoever gave the wait up.
   const int result = RunInThread([waiter] {
-    waiter->End(waiter->body_(&waiter->descriptor_));
+    waiter->End(waiter->body_(&waiter->stage_));
     waiter->ended_();
   });
   if (result == 0) *out = waiter;
@@ -31,7 +31,7 @@ void LockWaiter::End(int result) {
       return;
     }
     state_ = State::kGivenBack;
-    unwanted = std::exchange(descriptor_, kNoDescriptor);
+    unwanted = stage_.descriptor.exchange(kNoDescriptor);
   }
   if (result == 0) Unlock(unwanted);
   if (unwanted != kNoDescriptor) Close(unwanted);
@@ -39,7 +39,12 @@ void LockWaiter::End(int result) {
 
 bool LockWaiter::Abandon() {
   const std::lock_guard<std::mutex> guard(mutex_);
-  if (state_ == State::kWaiting) state_ = State::kAbandoned;
+  if (state_ == State::kWaiting) {
+    state_ = State::kAbandoned;
+    stage_.wanted = false;
+    // Not closed before End() has had the mutex.
+    StandAside(stage_.descriptor);
+  }
   return state_ != State::kEnded;
 }
 
@@ -47,6 +52,8 @@ bool LockWaiter::Adopt() {
   const std::lock_guard<std::mutex> guard(mutex_);
   if (state_ != State::kAbandoned) return false;
   state_ = State::kWaiting;
+  stage_.wanted = true;
+  StandInLine(stage_.descriptor);
   return true;
 }
 
@@ -63,7 +70,7 @@ int LockWaiter::WaitFor(int64_t milliseconds) {
 
 int LockWaiter::Collect(Descriptor* out) {
   const std::lock_guard<std::mutex> guard(mutex_);
-  *out = std::exchange(descriptor_, kNoDescriptor);
+  *out = stage_.descriptor.exchange(kNoDescriptor);
   return result_;
 }
 

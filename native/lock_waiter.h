@@ -6,6 +6,7 @@
 #ifndef HOLDFAST_LOCK_WAITER_H_
 #define HOLDFAST_LOCK_WAITER_H_
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -20,17 +21,26 @@ class LockWaiter final {
   // Called once, on the waiting thread, when the wait has ended in whatever way.
   using Ended = std::function<void()>;
 
+  // What the waiting thread shares with those who wait for it: the descriptor, once there is one,
+  // and whether the wait has not been given up.
+  struct Stage {
+    std::atomic<Descriptor> descriptor;
+    std::atomic<bool> wanted{true};
+  };
+
   // What its thread does; returns 0 when the descriptor is locked.
-  using Body = std::function<int(Descriptor*)>;
+  using Body = std::function<int(Stage*)>;
 
   // Starts to wait. On success the waiter owns the descriptor until Collect(); on failure (no more
   // threads) the caller keeps it.
   static int Start(Descriptor descriptor, Body body, Ended ended, std::shared_ptr<LockWaiter>* out);
 
-  // Gives the wait up. Returns false when it has ended before: then Collect() has its result.
+  // Gives the wait up. Returns false when it has ended before: then Collect() has its result. From
+  // then on it keeps nobody from the lock, but its place behind those who have waited for longer.
   bool Abandon();
 
-  // Takes over an abandoned wait. Returns false when it has ended already.
+  // Takes over an abandoned wait. Returns false when it has ended already. It may be about to end
+  // as one that nobody wants: then its result is kContended.
   bool Adopt();
 
   // Blocks until the wait has ended, at most for that long (negative: without end). Returns
@@ -45,14 +55,14 @@ class LockWaiter final {
   enum class State : uint8_t { kWaiting, kAbandoned, kEnded, kGivenBack };
 
   LockWaiter(Descriptor descriptor, Body body, Ended ended)
-      : descriptor_(descriptor), body_(std::move(body)), ended_(std::move(ended)) {}
+      : stage_{descriptor}, body_(std::move(body)), ended_(std::move(ended)) {}
   void End(int result);
 
   std::mutex mutex_;
   std::condition_variable changed_;
   State state_ = State::kWaiting;
   int result_ = 0;
-  Descriptor descriptor_;
+  Stage stage_;
   const Body body_;
   const Ended ended_;
 };

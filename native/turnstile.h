@@ -12,9 +12,18 @@
 
 namespace holdfast {
 
-// Blocks until this descriptor is the first in the queue.
+// Blocks until this descriptor is the first in the queue, and then for as long as somebody else has
+// a turn, which is no longer than a turn may be.
 void EnterTurnstile(int fd);
 void LeaveTurnstile(int fd);
+// Goes to the front of the queue if nobody is in it.
+void TryTurnstile(int fd);
+
+// A turn belongs to whoever takes the lock in a loop. Without it the first in the queue is woken by
+// each release, and wins the lock now and then: turns end by chance, and each costs a hand-over.
+// Closing the descriptor gives it up as well.
+void TakeTurn(int fd);
+void GiveTurnUp(int fd);
 
 // Whether somebody stands in the queue: 1 or 0.
 int TurnstileOccupied(int fd);

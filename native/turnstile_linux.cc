@@ -1,54 +1,85 @@
 #include <fcntl.h>
+#include <sys/prctl.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <thread>
 
+#include "turns.h"
 #include "turnstile.h"
 
 namespace holdfast {
 namespace {
 
-// One byte far behind any content. On Linux record locks and flock(2) do not see each other
+// Two bytes far behind any content. On Linux record locks and flock(2) do not see each other
 // (flock(2), "NOTES"), and those of an open file description end with it (fcntl_locking(2)).
-struct flock TurnstileByte(int16_t type) {
-  struct flock byte = {};
-  byte.l_type = type;
-  byte.l_whence = SEEK_SET;
-  byte.l_start = INT64_C(0x7ffffffffffffff0);
-  byte.l_len = 1;
-  return byte;
+enum class Byte : int64_t { kQueue = INT64_C(0x7ffffffffffffff0), kTurn };
+
+struct flock Locking(Byte byte, int16_t type) {
+  struct flock lock = {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = static_cast<int64_t>(byte);
+  lock.l_len = 1;
+  return lock;
 }
 
 // Whether a program that knows nothing of us, such as Java or lockf(3), has the byte, which it does
 // when it locks the whole file. It must not count as a waiter, nor be waited for.
-bool ForeignLock(const struct flock& byte) {
+bool ForeignLock(const struct flock& lock) {
   constexpr pid_t kOpenFileDescription = -1;  // fcntl_locking(2), F_OFD_GETLK
-  return byte.l_type != F_UNLCK && byte.l_pid != kOpenFileDescription;
+  return lock.l_type != F_UNLCK && lock.l_pid != kOpenFileDescription;
 }
 
-struct flock LockOnByte(int fd) {
-  struct flock byte = TurnstileByte(F_WRLCK);
-  if (fcntl(fd, F_OFD_GETLK, &byte) == -1) byte.l_type = F_UNLCK;
-  return byte;
+struct flock LockOn(int fd, Byte byte) {
+  struct flock lock = Locking(byte, F_WRLCK);
+  if (fcntl(fd, F_OFD_GETLK, &lock) == -1) lock.l_type = F_UNLCK;
+  return lock;
+}
+
+bool Taken(int fd, Byte byte) {
+  const struct flock lock = LockOn(fd, byte);
+  return lock.l_type != F_UNLCK && !ForeignLock(lock);
+}
+
+int SetLock(int fd, Byte byte, int16_t type, int command = F_OFD_SETLK) {
+  struct flock lock = Locking(byte, type);
+  return fcntl(fd, command, &lock);
+}
+
+// In steps, because whoever has the turn may need less of it; no longer than the turn, because it
+// may have let the lock go and be busy with something else; and a little less, because a thread
+// that is asleep when the lock comes free is late.
+void SitOutTurn(int fd) {
+  constexpr int kSteps = 4;
+  constexpr auto kStep = kTurn * 9 / 10 / kSteps;
+  for (int step = 0; step < kSteps && Taken(fd, Byte::kTurn); ++step) {
+    // The 50 us that the kernel may add by itself are for programs that have time.
+    prctl(PR_SET_TIMERSLACK, 1UL);
+    std::this_thread::sleep_for(kStep);
+  }
 }
 
 }  // namespace
 
 void EnterTurnstile(int fd) {
-  struct flock byte = TurnstileByte(F_WRLCK);
-  if (fcntl(fd, F_OFD_SETLK, &byte) == 0 || ForeignLock(LockOnByte(fd))) return;
-  while (fcntl(fd, F_OFD_SETLKW, &byte) == -1 && errno == EINTR) {
+  const bool first = SetLock(fd, Byte::kQueue, F_WRLCK) == 0;
+  if (!first && !ForeignLock(LockOn(fd, Byte::kQueue))) {
+    while (SetLock(fd, Byte::kQueue, F_WRLCK, F_OFD_SETLKW) == -1 && errno == EINTR) {
+    }
   }
+  SitOutTurn(fd);
 }
 
-void LeaveTurnstile(int fd) {
-  struct flock byte = TurnstileByte(F_UNLCK);
-  fcntl(fd, F_OFD_SETLK, &byte);
-}
+void TryTurnstile(int fd) { SetLock(fd, Byte::kQueue, F_WRLCK); }
 
-int TurnstileOccupied(int fd) {
-  const struct flock byte = LockOnByte(fd);
-  return byte.l_type != F_UNLCK && !ForeignLock(byte) ? 1 : 0;
-}
+void LeaveTurnstile(int fd) { SetLock(fd, Byte::kQueue, F_UNLCK); }
+
+// A shared lock, because the one before may not have noticed yet that its turn is over.
+void TakeTurn(int fd) { SetLock(fd, Byte::kTurn, F_RDLCK); }
+
+void GiveTurnUp(int fd) { SetLock(fd, Byte::kTurn, F_UNLCK); }
+
+int TurnstileOccupied(int fd) { return Taken(fd, Byte::kQueue) ? 1 : 0; }
 
 }  // namespace holdfast

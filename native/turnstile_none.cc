@@ -8,6 +8,12 @@ void EnterTurnstile(int) {}
 
 void LeaveTurnstile(int) {}
 
+void TryTurnstile(int) {}
+
+void TakeTurn(int) {}
+
+void GiveTurnUp(int) {}
+
 int TurnstileOccupied(int) { return 0; }
 
 }  // namespace holdfast

@@ -1,4 +1,6 @@
+import { inspect } from 'node:util';
 import type { LockHolder } from './lock-holder.js';
+import { printable } from './printable.js';
 
 /** What every error of this library knows about the lock it speaks of. */
 export interface LockErrorDetails {
@@ -28,12 +30,17 @@ export class LockError extends Error {
   readonly holder: LockHolder | null;
 
   constructor(code: string, message: string, details: LockErrorDetails) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(printable(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.resource = details.resource;
     this.lockPath = details.lockPath;
     this.holder = details.holder ?? null;
   }
+}
+
+/** A few words about whatever was thrown, which need not be an error, nor convertible to a string. */
+export function describeThrown(thrown: unknown): string {
+  return thrown instanceof Error ? String(thrown) : inspect(thrown, { depth: 0 });
 }
 
 /** The lock was not granted within `timeout`; the message says who holds it (`ERR_LOCK_TIMEOUT`). */

@@ -40,7 +40,6 @@ export class FileLock implements Disposable, AsyncDisposable {
 
   #file: LockFile | null;
   #hold: Hold;
-  #lease: number;
   #lost: LockLostError | null = null;
   #announced: LockLostError | null = null;
   #controller: AbortController | undefined;
@@ -54,7 +53,6 @@ export class FileLock implements Disposable, AsyncDisposable {
     this.mode = outer?.mode ?? request.mode;
     this.label = request.label;
     this.#file = file;
-    this.#lease = request.lease;
     if (outer !== undefined) {
       this.token = outer.token;
       this.previousHolder = outer.previousHolder;
@@ -73,7 +71,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       mode: this.mode,
       label: this.label,
       leakCheck: request.leakCheck,
-      leased: request.lease > 0,
+      lease: request.lease,
       stack: request.captureStack ? (new Error('taken here').stack ?? null) : null,
       since: performance.now(),
       number: file.number,
@@ -111,10 +109,9 @@ export class FileLock implements Disposable, AsyncDisposable {
    * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock is not held any more.
    * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when the lease is not a number above 0.
    */
-  renew(lease: number = this.#lease): void {
-    if (lease !== this.#lease) this.#lease = toLease(lease);
-    if (this.#lease > 0) this.#limit(this.#lease);
-    else this.assertHeld();
+  renew(lease: number = this.#hold.lease): void {
+    if (lease === 0 && this.#hold.lease === 0) this.assertHeld();
+    else this.#limit(lease === this.#hold.lease ? lease : toLease(lease));
   }
 
   /**
@@ -138,7 +135,7 @@ export class FileLock implements Disposable, AsyncDisposable {
   release(): void {
     const file = this.#file;
     if (file === null) return;
-    if (this.#lease > 0 && !file.held) {
+    if (this.#hold.lease > 0 && !file.held) {
       this.takeAway('lease');
       return;
     }
@@ -151,12 +148,18 @@ export class FileLock implements Disposable, AsyncDisposable {
     this.#onRelease?.();
   }
 
+  /** As `release()`, but a lock that cannot be unlocked ends all the same, with an error. */
   [Symbol.dispose](): void {
-    this.release();
+    try {
+      this.release();
+    } catch (error) {
+      this.abandon(error);
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.release();
+    this[Symbol.dispose]();
   }
 
   /** @internal Called once each if the lock is lost; none may refer to this object. */
@@ -187,8 +190,10 @@ export class FileLock implements Disposable, AsyncDisposable {
 
   /** @internal Aborts the signal although the lock is still held: its holder has little time left. */
   announceLoss(error: LockLostError): void {
-    this.#announced = error;
-    this.#controller?.abort(error);
+    for (const owner of this.#file?.owners ?? []) {
+      (owner as FileLock).#announced = error;
+      (owner as FileLock).#controller?.abort(error);
+    }
   }
 
   /** @internal Ends the hold for this object and all that share it, and tells them why. */
@@ -201,6 +206,12 @@ export class FileLock implements Disposable, AsyncDisposable {
     this.#end(file);
     for (const owner of owners) (owner as FileLock).#lose(error);
     successor?.vanished(file.number);
+  }
+
+  /** @internal Ends a lock that could not be released and that nobody is left to release again. */
+  abandon(cause: unknown): void {
+    const what = `the lock on ${this.resource} could not be unlocked, so its file was closed`;
+    this.takeAway(this.#lostError(what, cause));
   }
 
   #giveUp(file: LockFile): void {
@@ -223,7 +234,7 @@ export class FileLock implements Disposable, AsyncDisposable {
 
   #end(file: LockFile): void {
     this.#hold.ended = true;
-    if (this.#lease > 0) forgetLease(this.#hold);
+    if (this.#hold.lease > 0) forgetLease(this.#hold);
     if (this.#hold.leakCheck > 0) unwatchForLeak(this.#hold);
     traceRelease(this.#hold);
     file.recycle();
@@ -232,17 +243,17 @@ export class FileLock implements Disposable, AsyncDisposable {
   // Without a thread to watch it there is no lease, and without the lease no lock.
   #startLease(): void {
     try {
-      this.#limit(this.#lease);
+      this.#limit(this.#hold.lease);
     } catch (error) {
-      this.#lease = 0;
       this.release();
       throw error;
     }
   }
 
   #limit(lease: number): void {
+    const file = this.#file;
     const result =
-      this.#file === null ? status.contended : startLease(this.#file, this.#hold, this, lease);
+      file === null ? status.contended : startLease(file, this.#hold, this.onLost, lease);
     if (result < 0) throw errorFrom(result, this);
     if (result !== status.done) this.assertHeld();
   }
@@ -250,7 +261,7 @@ export class FileLock implements Disposable, AsyncDisposable {
   #lossFrom(cause: LossCause): LockLostError {
     if (cause === 'lease') {
       return new LockExpiredError(
-        `the lease of ${this.#lease} ms on ${this.resource} ran out before it was renewed`,
+        `the lease of ${this.#hold.lease} ms on ${this.resource} ran out before it was renewed`,
         { resource: this.resource, lockPath: this.lockPath },
       );
     }
@@ -259,8 +270,8 @@ export class FileLock implements Disposable, AsyncDisposable {
     return cause;
   }
 
-  #lostError(message: string): LockLostError {
-    return new LockLostError(message, { resource: this.resource, lockPath: this.lockPath });
+  #lostError(message: string, cause?: unknown): LockLostError {
+    return new LockLostError(message, { resource: this.resource, lockPath: this.lockPath, cause });
   }
 }
 

@@ -1,5 +1,5 @@
-import { LockLostError } from './errors.js';
-import { invalid } from './options.js';
+import { describeThrown, LockLostError } from './errors.js';
+import { invalid, longestTimer } from './options.js';
 import { currentScope, lockOf, type Scope } from './scope.js';
 
 /** What `guardProcess` can be told. */
@@ -11,20 +11,24 @@ export interface GuardOptions {
 const defaultGraceMs = 1_000;
 
 // Node emits unhandledRejection in every mode, but only in these its default does not depend on
-// whether somebody listens (node(1), --unhandled-rejections).
+// whether somebody listens (node(1), --unhandled-rejections). The command line wins over the variable.
 function rejectionListenersAreHarmless(): boolean {
-  const flags = [...process.execArgv, ...(process.env['NODE_OPTIONS'] ?? '').split(' ')].join(' ');
-  const modes = [...flags.matchAll(/--unhandled-rejections[= ](\S+)/g)];
+  const flags = [process.env['NODE_OPTIONS'], ...process.execArgv].join(' ');
+  const modes = [...flags.matchAll(/--unhandled[-_]rejections[= ](\S+)/g)];
   return ['warn', 'none'].includes(modes.at(-1)?.[1] ?? '');
 }
+
+// Several guards in one process must not take each other for a handler that somebody else installed.
+const ours = new WeakSet<object>();
 
 function breakScope(scope: Scope, error: unknown, grace: number): void {
   const { hold } = scope;
   const loss = new LockLostError(
-    `the scope that holds the lock on ${hold.resource} broke: ${String(error)}`,
+    `the scope that holds the lock on ${hold.resource} broke: ${describeThrown(error)}`,
     { resource: hold.resource, lockPath: hold.lockPath, cause: error },
   );
   lockOf(scope)?.announceLoss(loss);
+  if (grace > longestTimer) return;
   setTimeout(() => {
     if (!hold.ended) lockOf(scope)?.takeAway(loss);
   }, grace).unref();
@@ -55,10 +59,11 @@ export function guardProcess(options: GuardOptions = {}): () => void {
     const scope = currentScope();
     if (scope !== undefined) breakScope(scope, error, grace);
   };
+  ours.add(onError);
   // A listener of unhandledRejection keeps the process from crashing, so there is one of ours only
   // while there is another. Without any, the rejection comes as an uncaught exception.
   const others = () =>
-    process.listeners('unhandledRejection').some((listener) => listener !== onError);
+    process.listeners('unhandledRejection').some((listener) => !ours.has(listener));
   const follow = () => {
     const wanted = rejectionListenersAreHarmless() || others();
     const present = process.listeners('unhandledRejection').includes(onError);

@@ -90,8 +90,3 @@ export function parseHolderRecord(content: string): HolderRecord | null {
 export function isForeign(content: string): boolean {
   return /[^\0]/.test(content) && !content.startsWith('{"holdfast":');
 }
-
-/** Makes text from elsewhere fit for a terminal: no control and no direction-changing characters. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
-}

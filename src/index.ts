@@ -16,4 +16,5 @@ export { lock, lockSync, tryLock } from './lock.js';
 export type { LockHolder, Whereabouts } from './lock-holder.js';
 export { openScope } from './open-scope.js';
 export type { LockMode, LockOptions, LockSyncOptions, TryLockOptions } from './options.js';
+export { printable } from './printable.js';
 export { type LockScope, withLock } from './with-lock.js';

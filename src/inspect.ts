@@ -3,7 +3,7 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { LockErrorDetails } from './errors.js';
 import { lookAsWriterFlags, lookFlags } from './find-holders.js';
 import { type HolderRecord, parseHolderRecord, recordBytes } from './holder-record.js';
-import { attribute, exists, type LockHolder } from './lock-holder.js';
+import { attribute, isAlive, type LockHolder } from './lock-holder.js';
 import { addon, status } from './native.js';
 import { toRequest } from './options.js';
 import { freshKernelLocks, heirOf } from './proc-locks.js';
@@ -74,17 +74,12 @@ export async function inspectLockFile(details: LockErrorDetails): Promise<LockSt
   if (file === null)
     return statusOf(lockPath, { state: 'missing', holders: [], previousHolder: null });
   try {
-    let before: HolderRecord | null = null;
+    let before: Sight | null = null;
     for (let looks = 1; ; looks += 1) {
       const sight = await look(file, details);
-      const { previousHolder } = sight;
-      // Read after the kernel was asked, the record may be that of a holder who came in between.
-      // Seen again, it stood there all the time, and its writer did not hold the lock.
-      if (previousHolder === null || isSame(previousHolder, before)) {
-        return statusOf(lockPath, sight);
-      }
-      if (looks === mostLooks) return statusOf(lockPath, { ...sight, previousHolder: null });
-      before = previousHolder;
+      if (isCertain(sight, before)) return statusOf(lockPath, sight);
+      if (looks === mostLooks) return statusOf(lockPath, lessDoubts(sight));
+      before = sight;
     }
   } finally {
     await file.handle?.close();
@@ -136,18 +131,37 @@ interface Sight {
   holders: LockHolder[];
   waiters?: number;
   previousHolder: HolderRecord | null;
+  record: HolderRecord | null;
+  /** Whether nothing but attempts shows sharers: an exclusive holder who left between two looks the same. */
+  guessed: boolean;
+}
+
+// Each exclusive holder changes the record when it comes and when it goes. So what is seen again with the
+// same record was there all the time: a crash, and not the record of somebody who came after the kernel
+// was asked, and sharers.
+function isCertain(sight: Sight, before: Sight | null): boolean {
+  const { previousHolder, guessed, record } = sight;
+  if (previousHolder === null && !guessed) return true;
+  return before !== null && isSame(record, before.record) && (!guessed || before.guessed);
+}
+
+// At the moment of the last attempt there was no exclusive holder, and nothing else is known of it.
+function lessDoubts(sight: Sight): Sight {
+  return { ...sight, previousHolder: null, state: sight.guessed ? 'free' : sight.state };
 }
 
 async function look(file: Opened, { lockPath }: LockErrorDetails): Promise<Sight> {
   const { handle, stats } = file;
   const locks = await freshKernelLocks();
   const kernel = locks?.about(handle?.fd ?? null, stats) ?? null;
-  const state = kernel?.holders[0]?.mode ?? (await probe(file, lockPath));
+  const told = kernel?.holders[0]?.mode;
+  const state = told ?? (await probe(file, lockPath));
   const record = handle === null ? null : await readRecord(handle);
   const attribution = attribute(state, record, kernel, (lock, view) =>
-    exists(lock.pid) ? lock.pid : (heirOf(lock, view) ?? lock.pid),
+    isAlive(lock.pid) ? lock.pid : (heirOf(lock, view) ?? lock.pid),
   );
-  const sight = { state, ...attribution };
+  const guessed = told === undefined && state === 'shared';
+  const sight = { state, guessed, record, ...attribution };
   if (kernel === null) return sight;
   return { ...sight, waiters: kernel.waiters + WaitQueue.unseenAt(lockPath) };
 }
@@ -167,11 +181,14 @@ async function readRecord(handle: FileHandle): Promise<HolderRecord | null> {
   return parseHolderRecord(buffer.toString('utf8', 0, bytesRead));
 }
 
-function isSame(one: HolderRecord, other: HolderRecord | null): boolean {
-  return other !== null && one.token === other.token && one.since === other.since;
+function isSame(one: HolderRecord | null, other: HolderRecord | null): boolean {
+  return one?.token === other?.token && one?.since === other?.since && one?.state === other?.state;
 }
 
-function statusOf(lockPath: string, sight: Sight): LockStatus {
+function statusOf(
+  lockPath: string,
+  sight: Pick<Sight, 'state' | 'holders' | 'waiters' | 'previousHolder'>,
+): LockStatus {
   const { state, holders, waiters, previousHolder } = sight;
   const [holder = null] = holders;
   return {

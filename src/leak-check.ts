@@ -1,8 +1,9 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { printable } from './holder-record.js';
 import { type Hold, onLeak } from './lock-file.js';
+import { longestTimer } from './options.js';
+import { printable } from './printable.js';
 import { traceLeak } from './tracing.js';
 
 /** At most one collection in this many ms for the whole process, when it is done in the background. */
@@ -23,10 +24,12 @@ onLeak((hold) => {
   watched.delete(hold);
   traceLeak(hold);
   const seconds = ((performance.now() - hold.since) / 1000).toFixed(1);
-  const label = hold.label === null ? '' : ` ("${printable(hold.label)}")`;
+  const label = hold.label === null ? '' : ` ("${hold.label}")`;
   process.emitWarning(
-    `the lock on ${hold.resource}${label} was leaked: nothing refers to its holder any more. ` +
-      `It was freed after ${seconds} s. Use withLock() or a using block.`,
+    printable(
+      `the lock on ${hold.resource}${label} was leaked: nothing refers to its holder any more. ` +
+        `It was freed after ${seconds} s. Use withLock() or a using block.`,
+    ),
     {
       type: 'LockLeakWarning',
       code: 'HOLDFAST_LEAK',
@@ -51,6 +54,8 @@ function findCollector(): () => void {
 let collect: (() => void) | undefined;
 
 async function collectLeaked(): Promise<number> {
+  const early = lastCollection + requestIntervalMs - performance.now();
+  if (early > 0) await sleep(early);
   const before = leaked;
   lastCollection = performance.now();
   // What was looked at weakly in this turn of the event loop would survive a collection in it.
@@ -64,7 +69,7 @@ async function collectLeaked(): Promise<number> {
 /**
  * Asks for a full garbage collection and frees the locks whose holders nothing refers to any more.
  * It stops the thread for as long as a full collection takes, some ms for a small heap and hundreds
- * for a large one, so calls within 100 ms of each other share one.
+ * for a large one, so there is one in 100 ms at most: calls that come earlier share the next one.
  *
  * @returns how many leaked locks it freed.
  *
@@ -76,9 +81,7 @@ async function collectLeaked(): Promise<number> {
  * ```
  */
 export function reclaimLeaked(): Promise<number> {
-  if (running !== undefined) return running;
-  if (performance.now() - lastCollection < requestIntervalMs) return Promise.resolve(0);
-  running = collectLeaked().finally(() => {
+  running ??= collectLeaked().finally(() => {
     running = undefined;
   });
   return running;
@@ -99,7 +102,7 @@ function checkAt(due: number): void {
   if (at >= nextCheck) return;
   clearTimeout(timer);
   nextCheck = at;
-  timer = setTimeout(check, Math.min(Math.max(at - performance.now(), 1), 2 ** 31 - 1));
+  timer = setTimeout(check, Math.min(Math.max(at - performance.now(), 1), longestTimer));
   timer.unref();
 }
 

@@ -1,5 +1,5 @@
 import { LockExpiredError, type LockLostError } from './errors.js';
-import { type Hold, type LockFile, type Owner, onLeak } from './lock-file.js';
+import { type Hold, LockFile, onLeak } from './lock-file.js';
 import { listen, status, unlisten } from './native.js';
 import { traceExpire } from './tracing.js';
 
@@ -7,12 +7,11 @@ import { traceExpire } from './tracing.js';
 export type Loss = (error: LockLostError) => void;
 
 /**
- * What the end of a lease needs to know. It refers to the lock weakly, so that a lease does not keep
- * a leaked lock, but strongly to whoever waits for the loss: a scope that never settles, a signal.
+ * What the end of a lease needs to know. It does not refer to the lock, so that a lease does not keep
+ * a leaked one, but to whoever waits for the loss: a scope that never settles, a signal.
  */
 interface Lease {
   readonly ticket: number;
-  readonly owner: WeakRef<Owner>;
   readonly onLost: readonly Loss[];
 }
 
@@ -22,19 +21,16 @@ const leases = new Map<Hold, Lease>();
 export function startLease(
   file: LockFile,
   hold: Hold,
-  owner: Owner & { readonly onLost: readonly Loss[] },
+  onLost: readonly Loss[],
   milliseconds: number,
 ): number {
   let lease = leases.get(hold);
   if (lease === undefined) {
-    lease = {
-      ticket: listen(() => expire(hold)),
-      owner: new WeakRef(owner),
-      onLost: owner.onLost,
-    };
+    lease = { ticket: listen(() => expire(hold)), onLost };
     leases.set(hold, lease);
   }
   const result = file.limit(milliseconds, lease.ticket);
+  if (result === status.done) hold.lease = milliseconds;
   if (result < status.done) forgetLease(hold);
   return result;
 }
@@ -47,10 +43,9 @@ export function forgetLease(hold: Hold): void {
 }
 
 function expire(hold: Hold): void {
-  const lease = leases.get(hold);
-  if (lease === undefined || hold.ended) return;
+  if (hold.ended) return;
   traceExpire(hold);
-  lease.owner.deref()?.takeAway('lease');
+  LockFile.ownerOf(hold)?.takeAway('lease');
 }
 
 // What was leaked will not be renewed: whoever waits for its scope need not wait for the lease to end.

@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads';
 import type { LockLostError } from './errors.js';
 import {
   addon,
@@ -9,7 +10,7 @@ import {
   status,
   unlisten,
 } from './native.js';
-import { finite, type LockRequest } from './options.js';
+import { type LockRequest, longestLease } from './options.js';
 
 /**
  * What is known of one hold. Plain data on purpose: it may be kept by anyone (async contexts, the
@@ -21,7 +22,8 @@ export interface Hold {
   readonly mode: LockRequest['mode'];
   readonly label: string | null;
   readonly leakCheck: number;
-  readonly leased: boolean;
+  /** In ms between renewals, 0 for none; one for all that nest in this hold. */
+  lease: number;
   readonly stack: string | null;
   /** `performance.now()` at the grant. */
   readonly since: number;
@@ -49,6 +51,10 @@ export interface Successor {
   /** The lock went without being released: its lease ran out, or it was found leaked. */
   vanished(number: number): void;
 }
+
+// A worker is terminated between two calls, never inside of one; of the main thread nobody wants
+// that, but its limit has to be one that the native clock can add up.
+const longestBlockMs = isMainThread ? 1e9 : 20;
 
 const nobody: Owner[] = [];
 const mostPooled = 64;
@@ -119,6 +125,12 @@ export class LockFile {
 
   static byNumber(number: number): LockFile | undefined {
     return all.get(number)?.deref();
+  }
+
+  /** The outermost holder of a hold, while it lasts and somebody refers to it. */
+  static ownerOf(hold: Hold): Owner | undefined {
+    const file = LockFile.byNumber(hold.number);
+    return file?.hold === hold ? file.owners[0] : undefined;
   }
 
   /** All objects that exist, held or not. */
@@ -197,9 +209,12 @@ export class LockFile {
 
   /** Blocks this thread until the wait has ended, or answers `status.contended` when the time is over. */
   waitFor(milliseconds: number): number {
-    return this.#native.waitFor(
-      milliseconds === Number.POSITIVE_INFINITY ? -1 : Math.min(milliseconds, 1e12),
-    );
+    const end = performance.now() + milliseconds;
+    for (;;) {
+      const left = Math.max(0, end - performance.now());
+      const result = this.#native.waitFor(Math.min(Math.ceil(left), longestBlockMs));
+      if (result === status.done || left === 0) return result;
+    }
   }
 
   finishWait(request: LockRequest): number {
@@ -229,7 +244,7 @@ export class LockFile {
 
   /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */
   limit(milliseconds: number, ticket: number): number {
-    return this.#native.limit(Math.ceil(finite(milliseconds)), ticket);
+    return this.#native.limit(Math.ceil(Math.min(milliseconds, longestLease)), ticket);
   }
 
   get held(): boolean {

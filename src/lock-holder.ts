@@ -1,6 +1,7 @@
-import { type HolderRecord, printable } from './holder-record.js';
+import type { HolderRecord } from './holder-record.js';
+import { printable } from './printable.js';
 import type { KernelLock, KernelView } from './proc-locks.js';
-import { commandOf, processIdentity, startTimeOf } from './process-identity.js';
+import { commandOf, isZombie, processIdentity, startTimeOf } from './process-identity.js';
 
 /** Who holds a lock, as far as the holder record and the kernel tell; for people, never to act upon. */
 export interface LockHolder {
@@ -24,14 +25,14 @@ export interface LockHolder {
 /** Where and in which state a process is, seen from this one. */
 export type Whereabouts = 'this process' | 'alive' | 'dead' | 'elsewhere';
 
-/** Whether there is such a process, as far as this one can see. */
-export function exists(pid: number): boolean {
+/** Whether such a process lives, as far as this one can see. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
+  return !isZombie(pid);
 }
 
 function locate(record: HolderRecord): Whereabouts {
@@ -39,9 +40,9 @@ function locate(record: HolderRecord): Whereabouts {
   if (record.host !== here.host || record.pidns !== here.pidns) return 'elsewhere';
   if (record.boot !== here.boot) return 'dead';
   if (record.pid === here.pid && record.start === here.start) return 'this process';
+  if (!isAlive(record.pid)) return 'dead';
   const start = startTimeOf(record.pid);
-  if (start !== null) return start === record.start ? 'alive' : 'dead';
-  return exists(record.pid) ? 'alive' : 'dead';
+  return start === null || start === record.start ? 'alive' : 'dead';
 }
 
 function fromRecord(record: HolderRecord, pid = record.pid, whereabouts = locate(record)) {
@@ -65,7 +66,7 @@ function fromKernel(pid: number): LockHolder {
 
 function whereaboutsOf(pid: number): Whereabouts {
   if (pid === processIdentity.pid) return 'this process';
-  return exists(pid) ? 'alive' : 'dead';
+  return isAlive(pid) ? 'alive' : 'dead';
 }
 
 /** Whether the process that the kernel names is the one that wrote the record. */

@@ -3,7 +3,7 @@ import { LockDeadlockError } from './errors.js';
 import { FileLock } from './file-lock.js';
 import { LockFile } from './lock-file.js';
 import { status } from './native.js';
-import { lockNested } from './nesting.js';
+import { lockNested, shareAgain } from './nesting.js';
 import {
   type LockOptions,
   type LockRequest,
@@ -14,8 +14,10 @@ import {
 import { promiseLock, timeoutError } from './pending.js';
 import { isRemotePath } from './remote-path.js';
 import { holdsAround, scopeHolding } from './scope.js';
+import { isUnlimited, watchStuckWaits } from './stuck-waits.js';
 import { errorFrom } from './system-error.js';
-import { type Waiter, WaitQueue } from './wait-queue.js';
+import { WaitQueue } from './wait-queue.js';
+import type { Waiter } from './waiter.js';
 
 /**
  * Makes one attempt to take a lock, without waiting. That somebody else holds it is not an error.
@@ -49,8 +51,8 @@ export function tryLock(resource: string | URL, options?: TryLockOptions): FileL
  * Takes a lock, waiting for it in the order of arrival. The wait costs no CPU time, keeps the process
  * alive, and never occupies Node's thread pool.
  *
- * The lock belongs to whoever gets it; only `withLock` opens a scope, in which nesting and deadlocks
- * are seen.
+ * The lock belongs to whoever gets it; only `withLock` and `openScope` open a scope, in which a wait
+ * for oneself is seen at once. Elsewhere it is seen when the event loop has run empty.
  *
  * @param resource the path to guard; it need not exist. The lock file stands beside it.
  * @returns the held lock. Release it, or take it with `using`.
@@ -106,7 +108,9 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
     let result = file.tryAcquire(request);
     let granted = file;
     if (result === status.contended) {
-      ({ result, file: granted } = waitSync(request, file, deadline));
+      const waited = waitSync(request, file, deadline);
+      if (waited instanceof FileLock) return waited;
+      ({ result, file: granted } = waited);
     }
     if (result === status.done) return new FileLock(granted, request);
     if (result === status.contended) throw timeoutError(request);
@@ -116,11 +120,16 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
 }
 
 function waitSync(request: LockRequest, opened: LockFile, deadline: number) {
-  const queue = WaitQueue.of(opened);
-  const own = queue.holds.find((hold) => hold.mode === 'exclusive' || request.mode === 'exclusive');
+  const queue = isRemotePath(request.lockPath)
+    ? WaitQueue.ofRemote(request.lockPath)
+    : WaitQueue.of(opened);
+  // Even a shared one and a shared request: then somebody who waits for the one is before the other.
+  const own = queue.holds.find(({ lease }) => lease === 0);
   const left = deadline - performance.now();
-  if (left <= 0 || (own !== undefined && !own.leased)) {
+  if (left <= 0 || own !== undefined) {
     queue.decline(opened);
+    const shared = shareAgain(own, request);
+    if (shared !== null) return shared;
     if (left <= 0) return { result: status.contended, file: opened };
     throw new LockDeadlockError(
       `waiting for ${request.resource} would never end: this thread holds it and cannot release it while it is blocked`,
@@ -156,6 +165,11 @@ function wait(
     queue.decline(opened);
     return lockNested(scope, request, acquire);
   }
+  const shared = shareAgain(scope?.hold, request);
+  if (shared !== null) {
+    queue.decline(opened);
+    return shared;
+  }
   const holding = holdsAround();
   const deadlock =
     scope === undefined
@@ -166,11 +180,13 @@ function wait(
     queue.decline(opened);
     throw deadlock ?? timeoutError(request);
   }
-  const pending = promiseLock(request, () => queue.leave(waiter));
+  const forThread = isUnlimited(request) && queue.endlessHold !== undefined;
+  const pending = promiseLock(request, () => queue.leave(waiter), forThread);
   const waiter: Waiter = {
     request,
     holding,
     bounded: request.timeout !== Number.POSITIVE_INFINITY,
+    keepAlive: pending.keepAlive,
     grant(file) {
       try {
         pending.resolve(new FileLock(file, request));
@@ -181,5 +197,6 @@ function wait(
     fail: pending.reject,
   };
   queue.join(waiter, opened);
+  if (forThread) watchStuckWaits();
   return pending.promise;
 }

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { toNamespacedPath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { familySync, GLIBC, MUSL } from 'detect-libc';
 import { processIdentity } from './process-identity.js';
@@ -98,8 +98,12 @@ function findAddon(): string {
 }
 
 function load(): Addon {
+  // Not require(): that would give the same addon to a second copy of this module in the same thread
+  // (one evaluated by jiti or a bundle, say), which would take over what the first one waits for.
+  const own = { exports: {} };
   try {
-    return createRequire(import.meta.url)(addonPath);
+    process.dlopen(own, toNamespacedPath(addonPath));
+    return own.exports as Addon;
   } catch (cause) {
     const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? libc() : ''}`;
     throw new Error(

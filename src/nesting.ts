@@ -1,4 +1,5 @@
 import type { FileLock } from './file-lock.js';
+import { type Hold, LockFile } from './lock-file.js';
 import type { LockRequest } from './options.js';
 import { type Pending, promiseLock } from './pending.js';
 import { lockOf, type NestedQueue, type Scope } from './scope.js';
@@ -39,10 +40,20 @@ export function lockNested(
   }
   const turn = () => {
     const entered = enter(scope, queue, request);
-    if (entered !== null) pending.resolve(entered);
-    else Promise.resolve(request).then(again).then(pending.resolve, pending.reject);
+    // The other wait has its own limits; those of this one would leave it a lock for nobody.
+    pending.resolve(entered ?? Promise.resolve(request).then(again));
   };
   const pending: Pending = promiseLock(request, () => queue.waiting.delete(turn));
   queue.waiting.add(turn);
   return pending.promise;
+}
+
+/**
+ * Takes a shared lock again that is held shared, or answers null where that is not what is wanted.
+ * For those who must not queue: behind somebody who wants it exclusively they would wait for themselves.
+ */
+export function shareAgain(hold: Hold | undefined, request: LockRequest): FileLock | null {
+  if (hold?.mode !== 'shared' || request.mode !== 'shared') return null;
+  const owner = LockFile.ownerOf(hold) as FileLock | undefined;
+  return owner?.nest(request) ?? null;
 }

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type RequestDetails, requestFlags } from './native.js';
+import { printable } from './printable.js';
 
 /** How a lock is held: by one holder alone, or together with other shared ones. */
 export type LockMode = 'exclusive' | 'shared';
@@ -79,7 +80,7 @@ const noDetails: [] = [];
 export function invalid(name: string, expected: string, value: unknown): TypeError {
   const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
   const error: TypeError & { code?: string } = new TypeError(
-    `${name} must be ${expected}, not ${shown}`,
+    printable(`${name} must be ${expected}, not ${shown}`),
   );
   error.code = 'ERR_INVALID_ARG_VALUE';
   return error;
@@ -185,7 +186,9 @@ export function toRequest(resource: string | URL, options?: LockOptions): LockRe
     throw invalid('options', 'an object', options);
   const { mode = 'exclusive', record = true, fileMode = 0o600, lease, label, minToken } = options;
   const ownLabel = label === undefined ? null : toLabel(label);
-  const ownLease = lease === undefined ? 0 : duration('lease', lease, Number.MIN_VALUE);
+  const given = lease === undefined ? 0 : toLease(lease);
+  // Without end is as good as none.
+  const ownLease = given === Number.POSITIVE_INFINITY ? 0 : given;
   const detailed = ownLabel !== null || ownLease > 0 || minToken !== undefined;
   return {
     resource: path,
@@ -198,12 +201,12 @@ export function toRequest(resource: string | URL, options?: LockOptions): LockRe
     details: detailed
       ? [
           JSON.stringify(ownLabel),
-          Math.ceil(finite(ownLease)),
+          Math.ceil(Math.min(ownLease, longestLease)),
           minToken === undefined ? 0n : toMinToken(minToken),
         ]
       : noDetails,
     label: ownLabel,
-    lease: ownLease === Number.POSITIVE_INFINITY ? 0 : ownLease,
+    lease: ownLease,
     leakCheck:
       options.leakCheck === undefined
         ? 0
@@ -220,12 +223,13 @@ export function toRequest(resource: string | URL, options?: LockOptions): LockRe
   };
 }
 
-/** A lease in ms that the native clock can add up; without end is as good as none. */
-export function finite(milliseconds: number): number {
-  return milliseconds === Number.POSITIVE_INFINITY ? 0 : Math.min(milliseconds, 1e12);
-}
+/** In ms, 24 days: a longer timer of Node fires at once. */
+export const longestTimer = 2 ** 31 - 1;
 
-/** Validates a lease given to `renew()`. */
+/** In ms, thirty years: what the native clock can add up. */
+export const longestLease = 1e12;
+
+/** Validates a lease. */
 export function toLease(value: number): number {
   return duration('lease', value, Number.MIN_VALUE);
 }

@@ -3,22 +3,21 @@ import type { FileLock } from './file-lock.js';
 import { findHolders } from './find-holders.js';
 import { describeHolders } from './lock-holder.js';
 import { addon } from './native.js';
-import type { LockRequest } from './options.js';
+import { type LockRequest, longestTimer } from './options.js';
 import { traceWait, traceWaitEnd, WaitTrace } from './tracing.js';
 
 /** A promised lock. Whatever settles it first wins, and ends its timer and its abort listener. */
 export interface Pending {
   readonly promise: Promise<FileLock>;
-  resolve(lock: FileLock): void;
+  resolve(lock: FileLock | Promise<FileLock>): void;
   reject(error: unknown): void;
+  /** Makes the wait keep the process alive, if it did not from its beginning. */
+  keepAlive(): void;
 }
-
-// Longer than a Node timer can be; nobody waits 24 days.
-const longestTimer = 2 ** 31 - 1;
 
 let pendingCount = 0;
 
-// Those who wait keep the process alive; those who hold do not.
+// Those who wait for something from elsewhere keep the process alive; those who hold do not.
 function count(change: 1 | -1): void {
   pendingCount += change;
   if (pendingCount === 0 || (pendingCount === 1 && change === 1)) addon.keepAlive(pendingCount > 0);
@@ -35,22 +34,30 @@ export function timeoutError(request: LockRequest): LockTimeoutError {
   );
 }
 
-/** Promises a lock within the request's timeout and signal; `cancel` is called when either ends it. */
-export function promiseLock(request: LockRequest, cancel: () => void): Pending {
+/**
+ * Promises a lock within the request's timeout and signal; `cancel` is called when either ends it.
+ * The wait keeps the process alive, unless it is `forThread`: for something that only this thread does.
+ */
+export function promiseLock(request: LockRequest, cancel: () => void, forThread = false): Pending {
   const { signal, timeout } = request;
-  let settle: { resolve(lock: FileLock): void; reject(error: unknown): void } | undefined;
+  let counted = false;
+  let settle: Pick<Pending, 'resolve' | 'reject'> | undefined;
   let timer: NodeJS.Timeout | undefined;
   const trace = new WaitTrace(request);
 
   const promise = new Promise<FileLock>((resolve, reject) => {
     settle = { resolve, reject };
   });
+  const keepAlive = () => {
+    if (!counted) count(1);
+    counted = true;
+  };
   const end = (error?: unknown) => {
     const ended = settle;
     settle = undefined;
     clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
-    count(-1);
+    if (counted) count(-1);
     traceWaitEnd(trace, error);
     return ended;
   };
@@ -62,15 +69,16 @@ export function promiseLock(request: LockRequest, cancel: () => void): Pending {
   };
   const onAbort = () => giveUp(() => signal?.reason);
 
-  count(1);
+  if (!forThread) keepAlive();
   traceWait(trace);
   signal?.addEventListener('abort', onAbort);
-  // One attempt on a remote file system takes as long as it takes.
+  // Nobody waits 24 days. One attempt on a remote file system takes as long as it takes.
   if (timeout <= longestTimer && (timeout > 0 || !request.remote))
     timer = setTimeout(() => giveUp(() => timeoutError(request)), timeout);
   return {
     promise,
     resolve: (lock) => end()?.resolve(lock),
     reject: (error) => end(error)?.reject(error),
+    keepAlive,
   };
 }

@@ -31,12 +31,22 @@ export interface ProcessIdentity {
   pidns: number | null;
 }
 
+// The fields of proc_pid_stat(5) from the state on. The command name before it may contain anything, so
+// they are counted from its closing bracket.
+function statOf(pid: number | 'self'): string[] | undefined {
+  const stat = read(`/proc/${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
 /** The start time that /proc shows for a process, or null where there is none. */
 export function startTimeOf(pid: number | 'self'): number | null {
-  const stat = read(`/proc/${pid}/stat`);
-  // The command name may contain anything, so fields are counted from its closing bracket.
-  const field = stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  const field = statOf(pid)?.[19];
   return field === undefined ? null : Number(field);
+}
+
+/** Whether a process has ended and nobody has asked for its exit code yet: it holds nothing. Linux only. */
+export function isZombie(pid: number): boolean {
+  return statOf(pid)?.[0] === 'Z';
 }
 
 /** The command line of a process, with its arguments; null where it cannot be told. Linux only. */

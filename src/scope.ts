@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { FileLock } from './file-lock.js';
+import type { FileLock } from './file-lock.js';
 import { type Hold, LockFile } from './lock-file.js';
 
 /**
@@ -57,9 +57,7 @@ export function enterScope(scope: Scope | undefined): void {
 
 /** The lock of a scope, if it is still held by anybody. */
 export function lockOf({ hold }: Scope): FileLock | undefined {
-  const file = LockFile.byNumber(hold.number);
-  const owner = file?.hold === hold ? file.owners[0] : undefined;
-  return owner instanceof FileLock ? owner : undefined;
+  return LockFile.ownerOf(hold) as FileLock | undefined;
 }
 
 /** The innermost scope around here that holds one of these. */

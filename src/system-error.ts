@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
 import { LockError, type LockErrorDetails } from './errors.js';
 import { status } from './native.js';
+import { printable } from './printable.js';
 
 // In the order of `Operation` in native/lock_handle.h, which starts at 1.
 const syscalls =
@@ -96,7 +97,7 @@ export function systemError(errno: number, syscall: string, path?: string): Node
   const [code, text] = describe(errno);
   const where = path === undefined ? '' : ` '${path}'`;
   const error: NodeJS.ErrnoException = new Error(
-    `${code}: ${text}, ${syscall}${where}${hint(code, syscall, path ?? '.')}`,
+    printable(`${code}: ${text}, ${syscall}${where}${hint(code, syscall, path ?? '.')}`),
   );
   error.errno = errno;
   error.code = code;

@@ -6,17 +6,7 @@ import type { LockMode, LockRequest } from './options.js';
 import { timeoutError } from './pending.js';
 import { errorFrom } from './system-error.js';
 import { Turn } from './turn.js';
-
-/** Somebody of this thread who waits for a lock. */
-export interface Waiter {
-  readonly request: LockRequest;
-  /** What its async context holds meanwhile, if anything. */
-  readonly holding: readonly Hold[];
-  /** Whether the wait ends by itself, so that it cannot be part of a deadlock. */
-  readonly bounded: boolean;
-  grant(file: LockFile): void;
-  fail(error: Error): void;
-}
+import type { Waiter } from './waiter.js';
 
 const byIdentity = new Map<string, WaitQueue>();
 const byPath = new Map<string, WaitQueue>();
@@ -84,6 +74,11 @@ export class WaitQueue implements Successor {
     return this.#holders.holds;
   }
 
+  /** What all here wait for if only this thread can end it, by a release. */
+  get endlessHold(): Hold | undefined {
+    return this.#wait === null ? this.holds.find(({ lease }) => lease === 0) : undefined;
+  }
+
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
   join(waiter: Waiter, opened?: LockFile): void {
     const first = this.#waiters.size === 0;
@@ -106,6 +101,8 @@ export class WaitQueue implements Successor {
    * when the time is over. Asynchronous waiters may go on with the wait that is left behind then.
    */
   waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
+    // Those who wait here could do nothing with a grant while their thread is blocked.
+    this.#leaveWait();
     const adopted = this.#abandoned.adopt(request.mode);
     if (adopted !== undefined) opened.letGo();
     const file = adopted ?? opened;
@@ -114,11 +111,16 @@ export class WaitQueue implements Successor {
       file.discard();
     } else if (file.waitFor(milliseconds) === status.done) {
       result = file.finishWait(request);
+      // Adopted in the moment in which it ended as one that nobody wants: once more.
+      if (result === status.contended) {
+        file.discard();
+        result = status.replaced;
+      }
     } else {
       this.#abandoned.add(file, request.mode);
       result = status.contended;
     }
-    this.#dropIfIdle();
+    this.#serve();
     return { result, file };
   }
 
@@ -251,8 +253,10 @@ export class WaitQueue implements Successor {
       const head = this.#head();
       if (head !== undefined) {
         const result = file.finishWait(head.request);
-        // An attempt on a remote file system that did not want to wait.
-        if (result === status.contended) this.#fail(head, file, result);
+        // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
+        // in the moment in which it ended as one that nobody wants.
+        if (result === status.contended && head.request.timeout === 0)
+          this.#fail(head, file, result);
         else this.#settle(head, file, result);
       }
       this.#serve();
@@ -264,12 +268,14 @@ export class WaitQueue implements Successor {
 
   /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */
   #passOn(): void {
-    const wait = this.#wait;
-    if (wait !== null && this.#head()?.request.mode !== wait.mode) {
-      this.#wait = null;
-      this.#abandoned.add(wait.file, wait.mode);
-    }
+    if (this.#head()?.request.mode !== this.#wait?.mode) this.#leaveWait();
     this.#serve();
+  }
+
+  #leaveWait(): void {
+    const wait = this.#wait;
+    this.#wait = null;
+    if (wait !== null) this.#abandoned.add(wait.file, wait.mode);
   }
 
   #handOver(from: LockFile, head: Waiter, onEnd: () => void): void {

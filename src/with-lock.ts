@@ -1,6 +1,8 @@
+import { describeThrown } from './errors.js';
 import { FileLock } from './file-lock.js';
 import { acquire } from './lock.js';
 import { invalid, type LockOptions, toRequest } from './options.js';
+import { printable } from './printable.js';
 import { runInScope } from './scope.js';
 
 /** What runs while the lock is held; it may renew it, check it, or release it early. */
@@ -71,7 +73,7 @@ function run<T>(lock: FileLock, fn: LockScope<T>): T | Promise<T> {
     throw error;
   }
   if (!isPromiseLike(outcome)) {
-    lock.release();
+    lock[Symbol.dispose]();
     if (lock.lost !== null) throw lock.lost;
     return outcome;
   }
@@ -87,18 +89,20 @@ function settle<T>(lock: FileLock, outcome: PromiseLike<T>): Promise<T> {
     // Not a closure over the lock: a lease keeps this listener, and the listener must not keep the lock.
     lock.onLost.push(reject);
     if (lock.lost !== null) reject(lock.lost);
-    outcome.then(
+    // What is promised by another kind of thenable is not to be trusted to settle once, nor not to throw.
+    Promise.resolve(outcome).then(
       (value) => {
         try {
           lock.release();
         } catch (error) {
           reject(error);
+          lock.abandon(error);
         }
         resolve(value);
       },
       (error) => {
-        releaseAfter(error, lock);
         reject(error);
+        releaseAfter(error, lock);
       },
     );
   });
@@ -107,12 +111,15 @@ function settle<T>(lock: FileLock, outcome: PromiseLike<T>): Promise<T> {
 /** The function's own error is the one that counts; that of the release must not be lost either. */
 function releaseAfter(error: unknown, lock: FileLock): void {
   try {
-    lock.release();
+    lock[Symbol.dispose]();
   } catch (releaseError) {
     process.emitWarning(
-      new Error(`the lock on ${lock.resource} could not be released after ${error}`, {
-        cause: releaseError,
-      }),
+      new Error(
+        printable(
+          `the lock on ${lock.resource} could not be released after ${describeThrown(error)}`,
+        ),
+        { cause: releaseError },
+      ),
     );
   }
 }

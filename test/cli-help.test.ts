@@ -48,3 +48,9 @@ needs('sh')('a reader that has seen enough is no error', async () => {
   const { stderr } = await start('sh', ['-c', command, process.execPath, cliPath]).ended;
   expect(stderr).toBe('code 0\n');
 });
+
+needs('sh', '/proc')('output that a full disk does not take is an error in one line', async () => {
+  const command = '"$0" "$1" --help >/dev/full; echo "code $?" >&2';
+  const { stderr } = await start('sh', ['-c', command, process.execPath, cliPath]).ended;
+  expect(stderr).toMatch(/^holdfast: ENOSPC: [^\n]+\ncode 74\n$/);
+});

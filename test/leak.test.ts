@@ -1,4 +1,4 @@
-import { lock, reclaimLeaked } from 'holdfast';
+import { lock, reclaimLeaked, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor, type Stage } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
@@ -117,7 +117,7 @@ test('a lock that is in use survives a collection', async () => {
   (await lock(resource, { timeout: 0 })).release();
 });
 
-test('the warning about a leak says who took the lock where captureStack is set', async () => {
+test('a leak is reported once, with its age, and with who took the lock where captureStack is set', async () => {
   const resource = temporaryResource();
   const actor = await Actor.start();
   await actor.run(({ holdfast, emit }, path) => {
@@ -129,19 +129,34 @@ test('the warning about a leak says who took the lock where captureStack is set'
     }
     takeAndForget();
   }, resource);
-  const warning = actor.next('warning');
-  await actor.run(({ holdfast }) => holdfast.reclaimLeaked());
-  await expect(warning).resolves.toMatchObject({
-    message: expect.stringContaining('("forgotten \ufffd[31m")'),
-    detail: expect.stringContaining('takeAndForget'),
-  });
+  const warnings: unknown[] = [];
+  actor.events.on('warning', (warning) => warnings.push(warning));
+  const first = actor.run(({ holdfast }) => holdfast.reclaimLeaked());
+  await expect(first).resolves.toBe(1);
+  const second = actor.run(({ holdfast }) => holdfast.reclaimLeaked());
+  await expect(second).resolves.toBe(0);
+  expect(warnings).toEqual([
+    {
+      message: expect.stringMatching(
+        /the lock on .*\/resource \("forgotten \ufffd\[31m"\) was leaked.* freed after \d+\.\d s/,
+      ),
+      detail: expect.stringContaining('takeAndForget'),
+    },
+  ]);
 });
 
 test('reclaimLeaked() calls that come together share one collection', async () => {
   const [first, second] = [reclaimLeaked(), reclaimLeaked()];
   expect(first).toBe(second);
-  await first;
-  await expect(reclaimLeaked()).resolves.toBe(0);
+  await expect(first).resolves.toBe(0);
+});
+
+test('reclaimLeaked() that comes too early waits for its turn, and frees what was leaked since', async () => {
+  const resource = temporaryResource();
+  await reclaimLeaked();
+  tryLock(resource);
+  await expect(reclaimLeaked()).resolves.toBe(1);
+  expect(tryLock(resource)?.held).toBe(true);
 });
 
 test('leakCheck frees what an idle process leaked, for a waiter of another one', async () => {
@@ -176,4 +191,30 @@ test('leakCheck leaves a slow holder alone', async () => {
     resource,
   );
   await expect(held).resolves.toBe('still held');
+});
+
+test('leakCheck collects at most once a minute, and again at doubling ages', async () => {
+  const actor = await Actor.start();
+  const minutes = await actor.run(async ({ holdfast, kept }, path) => {
+    // A clock that runs 300 times as fast, and a collector that only takes notes.
+    const speed = 300;
+    const { setTimeout: realTimeout, performance } = globalThis;
+    const realNow = performance.now.bind(performance);
+    const now = () => realNow() * speed;
+    performance.now = now;
+    const fastTimeout = (fn: () => void, ms: number) => realTimeout(fn, ms / speed);
+    globalThis.setTimeout = fastTimeout as typeof setTimeout;
+    const collections: number[] = [];
+    Object.assign(globalThis, { gc: () => collections.push(now()) });
+    const since = now();
+    kept['lock'] = holdfast.tryLock(path, { leakCheck: 1_000 });
+    await new Promise((resolve) => realTimeout(resolve, 300_000 / speed));
+    return collections.map((at) => (at - since) / 60_000);
+  }, temporaryResource());
+  // After a second; a minute after that; then whenever the age has doubled.
+  const [first, second, third, ...later] = minutes as [number, number, number, ...number[]];
+  expect(second - first).toBeGreaterThan(0.99);
+  expect(third - second).toBeGreaterThan(0.99);
+  for (const at of later) expect(at).toBeGreaterThan(1.98 * third);
+  expect(later.length).toBeLessThan(2);
 });

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LockExpiredError, lock, tryLock, withLock } from 'holdfast';
+import { type FileLock, LockExpiredError, lock, lockSync, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
 import { slowness } from './helpers/slowness.js';
 
 /** Settles when the lock's signal has aborted. */
@@ -37,6 +38,30 @@ test('a holder whose event loop is blocked loses the lock on time', async () => 
   expect(waited).toBeLessThan(2_100 * slowness);
 });
 
+needs('POSIX signals')(
+  'a stopped process keeps its lock past its lease, until it goes on',
+  async () => {
+    const resource = temporaryResource();
+    const lease = 300 * slowness;
+    const holder = await Actor.start();
+    await holder.run(
+      async ({ holdfast, kept }, path, lease) => {
+        kept['lock'] = await holdfast.lock(path, { lease });
+      },
+      resource,
+      lease,
+    );
+    holder.signal('SIGSTOP');
+    await expect(lock(resource, { timeout: 2 * lease })).rejects.toMatchObject({
+      code: 'ERR_LOCK_TIMEOUT',
+    });
+    holder.signal('SIGCONT');
+    await using held = await lock(resource);
+    expect(held.previousHolder?.pid).toBe(holder.pid);
+    await expect(holder.run(({ kept }) => kept['lock'].held)).resolves.toBe(false);
+  },
+);
+
 test('the holder learns that its lease ran out', async () => {
   const resource = temporaryResource();
   const held = await lock(resource, { lease: 50 });
@@ -46,6 +71,20 @@ test('the holder learns that its lease ran out', async () => {
   expect(held.held).toBe(false);
   expect(() => held.assertHeld()).toThrow(LockExpiredError);
   expect(() => held.renew()).toThrow(LockExpiredError);
+});
+
+test('a holder that blocked its event loop past its lease is told when it asks', () => {
+  const ask = {
+    assertHeld: (held: FileLock) => held.assertHeld(),
+    renew: (held: FileLock) => held.renew(),
+  };
+  for (const question of Object.values(ask)) {
+    const held = lockSync(temporaryResource(), { lease: 10 });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    // No message of the watchdog can have arrived.
+    expect(() => question(held)).toThrow(LockExpiredError);
+    expect(held.signal.reason).toBeInstanceOf(LockExpiredError);
+  }
 });
 
 test('a signal that is first asked for after the loss has aborted already', async () => {
@@ -98,6 +137,18 @@ test('renew() keeps the lock past its first lease', async () => {
   held.release();
 });
 
+test('renew() costs less than a microsecond', () => {
+  const held = tryLock(temporaryResource(), { lease: 60_000 });
+  const rounds = Array.from({ length: 10 }, () => {
+    const before = process.cpuUsage();
+    for (let renewal = 0; renewal < 10_000; renewal += 1) held?.renew();
+    const { user, system } = process.cpuUsage(before);
+    return (user + system) / 10_000;
+  });
+  expect(Math.min(...rounds)).toBeLessThan(slowness);
+  held?.release();
+});
+
 test('renew() can shorten the lease', async () => {
   const held = await lock(temporaryResource(), { lease: 60_000 });
   held.renew(20);
@@ -138,4 +189,46 @@ test('a late holder and the next one never have the same token', async () => {
     resource,
   );
   expect(BigInt(token)).toBeGreaterThan(late.token ?? 0n);
+});
+
+test('renew(Infinity) ends the lease, not the lock', async () => {
+  const held = await lock(temporaryResource(), { lease: 50 });
+  held.renew(Number.POSITIVE_INFINITY);
+  await sleep(100);
+  expect(held.held).toBe(true);
+  held.release();
+});
+
+test('whoever nests in a lock renews the lease of all', async () => {
+  const resource = temporaryResource();
+  const lease = 200 * slowness;
+  await withLock(resource, { lease }, async (outer) => {
+    await withLock(resource, { reentrant: true }, async (inner) => {
+      for (let round = 0; round < 6; round += 1) {
+        await sleep(lease / 4);
+        inner.renew();
+      }
+    });
+    outer.assertHeld();
+  });
+});
+
+test('the outer scope learns of the end of a lease that an inner one began', async () => {
+  const resource = temporaryResource();
+  const scope = withLock(resource, async (outer) => {
+    await withLock(resource, { reentrant: true }, async (inner) => inner.renew(20));
+    await lost(outer.signal);
+    return new Promise(() => {});
+  });
+  await expect(keepAlive(scope)).rejects.toBeInstanceOf(LockExpiredError);
+  expect(tryLock(resource)?.held).toBe(true);
+});
+
+test('a lease that an inner scope asked for does not end the outer one', async () => {
+  const resource = temporaryResource();
+  await withLock(resource, async (outer) => {
+    await withLock(resource, { reentrant: true, lease: 10 }, (inner) => inner.renew());
+    await sleep(50);
+    outer.assertHeld();
+  });
 });

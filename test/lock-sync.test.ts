@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { lock, lockSync, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
@@ -5,6 +7,8 @@ import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { slowness } from './helpers/slowness.js';
+
+const entry = new URL('../dist/index.js', import.meta.url).href;
 
 /** An actor that holds the lock and lets go of it so many ms from now. */
 async function holderFor(resource: string, milliseconds: number): Promise<Actor> {
@@ -96,4 +100,56 @@ needs('/proc')('lockSync and lock of one thread can wait for the same lock toget
   expect(tryLock(resource)).toBeNull();
   held.release();
   lockSync(resource, { timeout: 5_000 }).release();
+});
+
+needs('/proc')('lockSync gets a lock for which its own thread waits already', async () => {
+  const resource = temporaryResource();
+  await holderFor(resource, 100);
+  const waiting = lock(resource);
+  await untilBlocked(`${resource}.flock`, 1);
+  // A grant to the other would reach nobody while this one blocks the event loop.
+  const held = lockSync(resource, { timeout: 10_000 });
+  expect(held.held).toBe(true);
+  held.release();
+  using next = await waiting;
+  expect(next.held).toBe(true);
+});
+
+needs('/proc')('lockSync shares with its own thread while a writer elsewhere waits', async () => {
+  const resource = temporaryResource();
+  const first = await lock(resource, { mode: 'shared' });
+  const actor = await Actor.start();
+  const written = actor.run(
+    async ({ holdfast }, resource) => (await holdfast.lock(resource)).held,
+    resource,
+  );
+  await untilBlocked(`${resource}.flock`, 1);
+  // Behind the writer, it would wait for a release by the thread that it blocks.
+  const second = lockSync(resource, { mode: 'shared', timeout: 10_000 });
+  first.release();
+  expect([second.held, tryLock(resource)]).toEqual([true, null]);
+  second.release();
+  await expect(written).resolves.toBe(true);
+});
+
+test('a worker that blocks in lockSync can be terminated, and takes no lock', async () => {
+  const resource = temporaryResource();
+  const held = lockSync(resource);
+  const source = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    const { lockSync, tryLock } = await import(${JSON.stringify(entry)});
+    globalThis.other = tryLock(workerData + '-other');
+    parentPort.postMessage('blocks now');
+    lockSync(workerData);`;
+  const url = new URL(`data:text/javascript,${encodeURIComponent(source)}`);
+  const worker = new Worker(url, { workerData: resource });
+  await once(worker, 'message');
+  await untilBlocked(`${resource}.flock`, 1);
+  const since = performance.now();
+  await worker.terminate();
+  (await lock(`${resource}-other`)).release();
+  expect(performance.now() - since).toBeLessThan(50 * slowness);
+  held.release();
+  using next = lockSync(resource, { timeout: 10_000 });
+  expect(next.held).toBe(true);
 });

@@ -7,6 +7,7 @@ import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { moduleCommand, start } from './helpers/program.js';
 import { craftRecord, type RecordMembers } from './helpers/record.js';
+import { startZombie } from './helpers/zombie.js';
 
 async function timeout(resource: string): Promise<LockTimeoutError> {
   return lock(resource, { timeout: 1 }).then(
@@ -96,6 +97,12 @@ needs('/proc', 'flock(1)')('a pid that was used again is not taken for the holde
   expect(holder).toMatchObject({ pid, label: null });
   expect(message).not.toContain('append reply');
   expect((await inspect(resource)).crashed).toBe(true);
+});
+
+needs('/proc', 'flock(1)')('a process that nobody has reaped is not the holder', async () => {
+  const zombie = await startZombie();
+  const { resource, pid } = await heldWithRecord(() => zombie);
+  expect((await timeout(resource)).holder).toMatchObject({ pid, label: null });
 });
 
 needs('/proc', 'flock(1)')('a record from before the last boot is not the holder', async () => {

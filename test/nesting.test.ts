@@ -1,7 +1,25 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type FileLock, lock, lockSync, tryLock, withLock } from 'holdfast';
+import { AsyncResource } from 'node:async_hooks';
+import { once } from 'node:events';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import {
+  type FileLock,
+  lock,
+  lockSync,
+  openScope,
+  reclaimLeaked,
+  tryLock,
+  withLock,
+} from 'holdfast';
 import { expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+const outside = new AsyncResource('outside of every scope');
+
+/** Runs a function as if the test had called it, whatever scope it is called in. */
+function withoutScope<T>(fn: () => T): T {
+  return outside.runInAsyncScope(fn);
+}
 
 test('a scope that wants its own lock again is told at once, with both places', async () => {
   const resource = temporaryResource();
@@ -124,4 +142,66 @@ test('a nested lock that outlives the outer release keeps the file locked until 
   expect(tryLock(resource)).toBeNull();
   nested.release();
   expect(tryLock(resource)?.held).toBe(true);
+});
+
+test('a lock that nests has the lease of the outer one, and neither shortens nor begins it', async () => {
+  for (const lease of [undefined, 60_000]) {
+    const resource = temporaryResource();
+    await withLock(resource, lease === undefined ? {} : { lease }, async (outer) => {
+      await using nested = await lock(resource, { reentrant: true, lease: 1 });
+      nested.renew();
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      expect(outer.held).toBe(true);
+    });
+  }
+});
+
+needs('async hooks of promises')(
+  'who nests learns of the end of a lease that the outer holder does not live to see',
+  async () => {
+    const nested = await (async () => {
+      const outer = await openScope(lock(temporaryResource(), { lease: 300 }));
+      const inner = await lock(outer.resource, { reentrant: true });
+      outer.release();
+      return inner;
+    })();
+    await reclaimLeaked();
+    await once(nested.signal, 'abort');
+    expect(nested.signal.reason).toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  },
+);
+
+test.each([false, true])(
+  'a shared scope may take the shared lock again while a writer waits, reentrant: %s',
+  async (reentrant) => {
+    const resource = temporaryResource();
+    let writer: Promise<string> | undefined;
+    await withLock(resource, { mode: 'shared' }, async (outer) => {
+      writer = withoutScope(() => withLock(resource, () => 'wrote'));
+      await using again = await lock(resource, { mode: 'shared', reentrant });
+      expect(again.mode).toBe('shared');
+      outer.release();
+      expect(again.held).toBe(true);
+    });
+    await expect(writer).resolves.toBe('wrote');
+  },
+);
+
+test('a sibling that gives up after its scope has ended is not given a lock', async () => {
+  const resource = temporaryResource();
+  let nested: FileLock | undefined;
+  let sibling: Promise<FileLock> | undefined;
+  await withLock(resource, async () => {
+    nested = await lock(resource, { reentrant: true });
+    sibling = lock(resource, { reentrant: true, timeout: 100 });
+  });
+  // In front of the sibling, once that one waits for a lock of its own.
+  const stranger = withoutScope(() => lock(resource));
+  await sleep(50);
+  nested?.release();
+  const held = await stranger;
+  await expect(sibling).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+  held.release();
+  using later = tryLock(resource);
+  expect(later?.held).toBe(true);
 });

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { lock, tryLock } from 'holdfast';
 import { expect } from 'vitest';
 import type { Actor } from './helpers/actor.js';
+import { untilBlocked } from './helpers/blocked.js';
 import { faultyActor, setFault } from './helpers/faulty-actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
@@ -127,5 +128,68 @@ needs('faults by LD_PRELOAD').each(['EACCES', 'ENOENT'] as const)(
       path,
     );
     await expect(attempt).rejects.toMatchObject({ code, syscall: 'open', path: `${path}.flock` });
+  },
+);
+
+needs('faults by LD_PRELOAD')('a wait behind one attempt that is given up goes on', async () => {
+  const resource = temporaryResource();
+  const actor = await slowActor();
+  const held = tryLock(resource);
+  const granted = actor.run(async ({ holdfast, emit }, resource) => {
+    const controller = new AbortController();
+    const attempt = holdfast.lock(resource, { timeout: 0, signal: controller.signal });
+    const waiting = holdfast.lock(resource);
+    controller.abort();
+    await attempt.catch(() => emit('given up'));
+    return (await waiting).held;
+  }, resource);
+  await untilBlocked(`${resource}.flock`, 1);
+  held?.release();
+  await expect(granted).resolves.toBe(true);
+});
+
+needs('faults by LD_PRELOAD', '/proc')(
+  'a lock that cannot be handed on in another mode leaves no descriptor',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await slowActor();
+    const descriptors = () =>
+      actor.run(() => process.getBuiltinModule('node:fs').readdirSync('/proc/self/fd').length);
+    const before = await descriptors();
+    const code = await actor.run(
+      async ({ holdfast }, resource, busy) => {
+        const held = await holdfast.lock(resource);
+        const waiting = holdfast.lock(resource, { mode: 'shared' });
+        // As if somebody else had taken it in between.
+        process.env['FAULT_LOCK'] = String(busy);
+        held.release();
+        return waiting.catch(({ code }) => code);
+      },
+      resource,
+      errno.EAGAIN,
+    );
+    expect(code).toBe('EAGAIN');
+    expect(await descriptors()).toBe(before);
+  },
+);
+
+needs('faults by LD_PRELOAD')(
+  'lockSync knows what its own thread holds and waits for',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await slowActor();
+    const outcome = await actor.run(async ({ holdfast }, resource) => {
+      const held = await holdfast.lock(resource);
+      const waiting = holdfast.lock(resource);
+      let code: unknown;
+      try {
+        holdfast.lockSync(resource);
+      } catch (error) {
+        ({ code } = error as NodeJS.ErrnoException);
+      }
+      held.release();
+      return [code, (await waiting).held];
+    }, resource);
+    expect(outcome).toEqual(['EDEADLK', true]);
   },
 );

@@ -114,24 +114,30 @@ needs('the right to mount')(
   },
 );
 
-needs('root')('a lock file that may only be read is an error, unless it is shared', async () => {
-  const folder = temporaryFolder('/tmp');
-  chmodSync(folder, 0o755);
-  const resource = `${folder}/resource`;
-  tryLock(resource, { fileMode: 0o644 })?.release();
-  const before = readFileSync(`${resource}.flock`, 'utf8');
-  const nobody = await Actor.start({ uid: 65534, gid: 65534 });
-  const result = await nobody.run(async ({ holdfast }, resource) => {
-    const shared = holdfast.tryLock(resource, { mode: 'shared' });
-    const token = String(shared?.token);
-    shared?.release();
-    const code = await holdfast.lock(resource).catch(({ code }) => code);
-    return { token, code };
-  }, resource);
-  expect(result).toEqual({ token: '1', code: 'EACCES' });
-  expect((await inspect(resource)).state).toBe('free');
-  expect(readFileSync(`${resource}.flock`, 'utf8')).toBe(before);
-});
+needs('root')(
+  'a lock file that may only be read is an error, unless nothing is written',
+  async () => {
+    const folder = temporaryFolder('/tmp');
+    chmodSync(folder, 0o755);
+    const resource = `${folder}/resource`;
+    tryLock(resource, { fileMode: 0o644 })?.release();
+    const before = readFileSync(`${resource}.flock`, 'utf8');
+    const nobody = await Actor.start({ uid: 65534, gid: 65534 });
+    const result = await nobody.run(async ({ holdfast }, resource) => {
+      const shared = holdfast.tryLock(resource, { mode: 'shared' });
+      const token = String(shared?.token);
+      shared?.release();
+      const code = await holdfast.lock(resource).catch(({ code }) => code);
+      const exclusive = holdfast.tryLock(resource, { record: false });
+      const excludes = holdfast.tryLock(resource, { mode: 'shared' }) === null;
+      exclusive?.release();
+      return { token, code, excludes };
+    }, resource);
+    expect(result).toEqual({ token: '1', code: 'EACCES', excludes: true });
+    expect((await inspect(resource)).state).toBe('free');
+    expect(readFileSync(`${resource}.flock`, 'utf8')).toBe(before);
+  },
+);
 
 needs('faults by LD_PRELOAD')('a foreign file is refused before anything is written', async () => {
   const lockPath = temporaryResource();

@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { type Kind, SessionHolder } from './helpers/session-holder.js';
+import { startZombie } from './helpers/zombie.js';
 
 const hooked = needs('async hooks of promises');
 
@@ -149,7 +150,17 @@ needs('/proc')('a pid that another process has now is not believed', async () =>
   const sessionFile = temporarySession();
   const other = await SessionHolder.start();
   const createdAt = new Date().toISOString();
-  writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid: other.pid, createdAt, starttime: 1 }));
+  for (const start of [{ starttime: 1 }, { startTime: 1 }]) {
+    writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid: other.pid, createdAt, ...start }));
+    await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
+  }
+});
+
+needs('/proc', 'sh')('a process that nobody reaps is dead', async () => {
+  const sessionFile = temporarySession();
+  const { pid } = await startZombie();
+  const createdAt = new Date().toISOString();
+  writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid, createdAt }));
   await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
 });
 
@@ -158,7 +169,8 @@ test('a torn file is left alone while it is young', async () => {
   writeFileSync(`${sessionFile}.lock`, '{"pid":');
   const waiting = acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 });
   await expect(waiting).rejects.toThrow(`unknown ${sessionFile}.lock`);
-  utimesSync(`${sessionFile}.lock`, 1, 1);
+  const before = Date.now() / 1_000 - 31;
+  utimesSync(`${sessionFile}.lock`, before, before);
   await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
 });
 

@@ -41,17 +41,30 @@ test('an old handle never frees a new lock', async () => {
   expect(tryLock(sessionFile)).toBeNull();
 });
 
-hooked('allowReentrant: false fails at once instead of waiting for itself', async () => {
+test('allowReentrant: false waits like anybody else, also for the caller itself', async () => {
   const sessionFile = temporarySession();
-  await using _ = await acquireSessionWriteLock({ sessionFile });
-  const before = performance.now();
-  const again = acquireSessionWriteLock({ sessionFile, allowReentrant: false });
-  await expect(again).rejects.toMatchObject({
+  const first = await acquireSessionWriteLock({ sessionFile });
+  const alone = { sessionFile, allowReentrant: false };
+  const tooLong = acquireSessionWriteLock({ ...alone, timeoutMs: 30 });
+  await expect(tooLong).rejects.toMatchObject({
     reason: 'session_busy',
     owner: `pid=${process.pid}`,
-    cause: { code: 'EDEADLK' },
+    cause: { code: 'ERR_LOCK_TIMEOUT' },
   });
-  expect(performance.now() - before).toBeLessThan(5_000);
+  const controller = new AbortController();
+  const aborted = acquireSessionWriteLock({
+    ...alone,
+    timeoutMs: Number.POSITIVE_INFINITY,
+    signal: controller.signal,
+  });
+  const later = acquireSessionWriteLock(alone);
+  await nextTurn();
+  controller.abort('enough');
+  await expect(aborted).rejects.toBe('enough');
+  expect(first.lock.held).toBe(true);
+  await first.release();
+  await using second = await later;
+  expect(second.lock.token).not.toBe(first.lock.token);
 });
 
 const sibling = {

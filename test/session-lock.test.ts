@@ -12,13 +12,15 @@ import {
   SessionLockTimeoutError,
   withFileLock,
 } from 'holdfast/session-lock';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { fileLockOptions as options } from './helpers/file-lock-options.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { SessionHolder } from './helpers/session-holder.js';
 
 const hooked = needs('async hooks of promises');
+
+afterEach(() => vi.useRealTimers());
 
 function temporarySession(): string {
   return join(temporaryFolder(), 'a.jsonl');
@@ -169,16 +171,21 @@ test('the longest hold is the lease, with the defaults that callers know', async
   }
 });
 
-hooked('a session waits 10 s unless it is told otherwise', async () => {
+test('a session waits 10 s unless it is told otherwise', async () => {
   const sessionFile = temporarySession();
-  await using _ = await acquireSessionWriteLock({ sessionFile });
-  for (const timeoutMs of [undefined, 0, -5, Number.NaN]) {
-    const told = timeoutMs === undefined ? {} : { timeoutMs };
-    const error = await acquireSessionWriteLock({
-      sessionFile,
-      allowReentrant: false,
-      ...told,
-    }).catch((caught) => caught);
+  const holder = await SessionHolder.start();
+  await holder.acquire('new', { sessionFile });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const errors = [undefined, 0, -5, Number.NaN].map((timeoutMs) =>
+    acquireSessionWriteLock({ sessionFile, ...(timeoutMs !== undefined && { timeoutMs }) }).catch(
+      (error) => error,
+    ),
+  );
+  while (vi.getTimerCount() < errors.length) await nextTurn();
+  vi.advanceTimersByTime(9_999);
+  expect(vi.getTimerCount()).toBe(errors.length);
+  vi.advanceTimersByTime(1);
+  for (const error of await Promise.all(errors)) {
     expect(error.message).toMatch(/^session file locked \(timeout 10000ms\): pid=\d+ /);
   }
 });

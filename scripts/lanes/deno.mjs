@@ -13,6 +13,10 @@ const others = 'Deno opens descriptors and starts threads of its own meanwhile';
 /** Tests and files that Deno 2.9 cannot pass although it has what they need, with what was seen. */
 const lacking = {
   'a reader that has seen enough is no error': flags,
+  'output that a full disk does not take is an error in one line':
+    'Deno ends by itself when its output cannot be written',
+  'a command that became another user runs on, under its lock':
+    'Deno does not say that a signal could not be sent',
   'Ctrl-C reaches the command once': flags,
   'holdfast status --watch redraws on a screen of its own until Ctrl-C': flags,
   'holdfast status --watch keeps to the size of the terminal': flags,

@@ -1,4 +1,5 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { constants } from 'node:os';
 import { complain } from './command.js';
 import { exitCode } from './exit-codes.js';
@@ -40,26 +41,29 @@ function start(command: CommandLine, stdio: SpawnOptions['stdio']): ChildProcess
  * @param abort ends the command with SIGTERM when it aborts.
  * @returns its exit code as a shell would give it: 128 + n when signal n ended it.
  */
-export function runToEnd(command: CommandLine, fd?: number, abort?: AbortSignal): Promise<number> {
-  const child = start(command, [
-    'inherit',
-    'inherit',
-    'inherit',
-    ...(fd === undefined ? [] : [fd]),
-  ]);
-  forwardSignals(child);
-  abort?.addEventListener('abort', () => child.kill('SIGTERM'));
-  return new Promise((resolve) => {
-    child.on('exit', (code, signal) => {
-      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+export async function runToEnd(
+  command: CommandLine,
+  fd?: number,
+  abort?: AbortSignal,
+): Promise<number> {
+  const inherited = fd === undefined ? [] : [fd];
+  try {
+    // Throws at once for a command without a name.
+    const child = start(command, ['inherit', 'inherit', 'inherit', ...inherited]);
+    const exited = new Promise<number>((resolve) => {
+      child.on('exit', (code, signal) => {
+        resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+      });
     });
-    child.on('error', (error: NodeJS.ErrnoException) => {
-      complain(new Error(`failed to execute ${error.path ?? 'the command'}: ${error.code}`));
-      resolve(
-        error.code === 'ENOMEM' || error.code === 'EAGAIN'
-          ? exitCode.osError
-          : exitCode.unavailable,
-      );
-    });
-  });
+    forwardSignals(child);
+    await once(child, 'spawn');
+    // A command that became another user (sudo) gets no signal from this one, and runs on.
+    child.on('error', complain);
+    abort?.addEventListener('abort', () => child.kill('SIGTERM'));
+    return await exited;
+  } catch (error) {
+    const { code, path } = error as NodeJS.ErrnoException;
+    complain(new Error(`failed to execute ${path ?? 'the command'}: ${code}`));
+    return code === 'ENOMEM' || code === 'EAGAIN' ? exitCode.osError : exitCode.unavailable;
+  }
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { printable } from '../holder-record.js';
+import { printable } from '../printable.js';
 
 /** An option of a command: what parseArgs needs, and its line in the help. */
 export interface Flag {

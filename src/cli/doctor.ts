@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { printable } from '../holder-record.js';
 import { addonPath } from '../native.js';
+import { printable } from '../printable.js';
 import { processIdentity } from '../process-identity.js';
 import { type Command, parse, UsageError } from './command.js';
 import { Contender } from './contender.js';

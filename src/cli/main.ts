@@ -76,10 +76,11 @@ async function main([name, ...args]: string[]): Promise<number> {
   }
 }
 
-// Whoever reads our output may have seen enough, as `head` does.
+// Whoever reads our output may have seen enough, as `head` does; or the disk is full that it goes to.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(exitCode.ok);
+  if (error.code === 'EPIPE') process.exit(exitCode.ok);
+  complain(error);
+  process.exit(exitCode.ioError);
 });
 
 try {

@@ -1,6 +1,7 @@
 import { lstatSync, statSync, unlinkSync } from 'node:fs';
-import { isForeign, parseHolderRecord, printable, recordBytes } from '../holder-record.js';
+import { isForeign, parseHolderRecord, recordBytes } from '../holder-record.js';
 import { tryLock } from '../lock.js';
+import { printable } from '../printable.js';
 import { type Command, complain, parse, UsageError } from './command.js';
 import { exitCode } from './exit-codes.js';
 import { lockFilesIn } from './lock-files.js';

@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs';
+import { accessSync, closeSync, constants } from 'node:fs';
 import { resolve } from 'node:path';
 import { LockTimeoutError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
@@ -69,7 +69,7 @@ function toExitCode(text: string): number {
 function plan(args: string[]): Plan {
   const { values, rest } = parseLeading(flags, args);
   const { shared, exclusive, nonblock, wait, lease, label, inherit = false } = values;
-  const [file, ...words] = rest;
+  const [file, ...words] = rest[0] === '--' ? rest.slice(1) : rest;
   if (file === undefined || file === '--') throw new UsageError('a FILE is missing');
   if (shared && exclusive) throw new UsageError('--shared and --exclusive exclude each other');
   if (inherit && process.platform === 'win32')
@@ -95,12 +95,16 @@ function plan(args: string[]): Plan {
   };
 }
 
-/** Whether a file has content that no record may replace; what cannot be read is left to the lock. */
-function hasOtherContent(path: string): boolean {
+/** Whether a record may be written: not over other content, and not where this user must not write. */
+function takesRecord(path: string): boolean {
   try {
-    return isForeign(readStart(path, recordBytes).toString('latin1'));
-  } catch {
-    return false;
+    if (isForeign(readStart(path, recordBytes).toString('latin1'))) return false;
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch (error) {
+    // One that is missing is made; what else is wrong is left to the lock.
+    const { code = '' } = error as NodeJS.ErrnoException;
+    return code !== 'EACCES' && code !== 'EROFS';
   }
 }
 
@@ -115,7 +119,7 @@ async function runInheriting({ file, options, command }: Plan): Promise<number> 
 }
 
 async function runGuarded({ file, options, command }: Plan): Promise<number> {
-  const held = await lock(file, { ...options, record: !hasOtherContent(file) });
+  const held = await lock(file, { ...options, record: takesRecord(file) });
   const renewal = options.lease === undefined ? undefined : renewing(held, options.lease);
   try {
     const code = await runToEnd(command, undefined, held.signal);

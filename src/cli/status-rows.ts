@@ -131,6 +131,11 @@ export function toCells(rows: Row[]): Cell[][] {
   return [header.map((text): Cell => ({ text, style: 'bold' })), ...rows.map(cellsOf)];
 }
 
+function escaped(character: string): string {
+  const units = character.split('').map((unit) => unit.charCodeAt(0).toString(16).padStart(4, '0'));
+  return units.map((unit) => `\\u${unit}`).join('');
+}
+
 /** The rows as JSON; tokens are strings, because JSON numbers cannot be that large. */
 export function toJson(rows: Row[]): string {
   const plain = rows.map((row) =>
@@ -138,9 +143,11 @@ export function toJson(rows: Row[]): string {
       ? { lockPath: row.lockPath, state: row.state, error: row.error.message }
       : { ...row, leaseLeftMs: leaseLeft(row) },
   );
-  return JSON.stringify(
+  const text = JSON.stringify(
     plain,
     (_, value) => (typeof value === 'bigint' ? String(value) : value),
     2,
   );
+  // JSON leaves some characters as they are that steer a terminal.
+  return text.replace(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 }

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { printable } from '../holder-record.js';
+import { printable } from '../printable.js';
 
 /** The part of `styleText`'s formats that is used here. */
 export type Style = 'red' | 'yellow' | 'cyan' | 'green' | 'dim' | 'bold';

@@ -1,3 +1,4 @@
+import { printable } from '../index.js';
 import type { StandardIssue } from './standard-schema.js';
 
 /** What a file holds is not JSON (`ERR_JSON_FILE`). The message names the file and the position. */
@@ -23,7 +24,7 @@ export class JsonFileError extends Error {
   ) {
     const { line, column } = position;
     const moved = backup === null ? '' : `; it was moved to ${backup}`;
-    super(`${path}:${line}:${column} is not JSON: ${reason}${moved}`);
+    super(printable(`${path}:${line}:${column} is not JSON: ${reason}${moved}`));
     this.path = path;
     this.line = line;
     this.column = column;
@@ -47,7 +48,8 @@ export class JsonSchemaError extends Error {
       String(typeof part === 'object' ? part.key : part),
     );
     const at = keys.length === 0 ? '' : ` at ${keys.join('.')}`;
-    super(`${path} ${where} what its schema refuses${at}: ${first?.message ?? 'no reason given'}`);
+    const why = first?.message ?? 'no reason given';
+    super(printable(`${path} ${where} what its schema refuses${at}: ${why}`));
     this.path = path;
     this.issues = issues;
   }
@@ -63,7 +65,17 @@ export class JsonChangedError extends Error {
   readonly path: string;
 
   constructor(path: string) {
-    super(`${path} was changed during its update, by somebody without the lock or a nested update`);
+    super(
+      printable(
+        `${path} was changed during its update, by somebody without the lock or a nested update`,
+      ),
+    );
     this.path = path;
   }
+}
+
+/** The error for a value that has no JSON, such as `undefined` (`ERR_INVALID_ARG_VALUE`). */
+export function withoutJson(path: string, value: unknown): TypeError {
+  const message = printable(`${path} cannot hold ${String(value)}: it has no JSON`);
+  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
 }

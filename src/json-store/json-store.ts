@@ -1,8 +1,8 @@
-import { type BigIntStats, renameSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { type BigIntStats, renameSync, unlinkSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
-import { JsonFileError } from './errors.js';
+import { JsonFileError, withoutJson } from './errors.js';
 import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
 import { parseJson } from './json-text.js';
 import { assertNewest, replaceFile, type Version } from './replace-file.js';
@@ -68,7 +68,7 @@ export class JsonStore<T> {
   }
 
   /**
-   * As `read`, with a value for when there is no file or it was moved aside.
+   * As `read`, with a value for when there is no file or it was moved aside: a copy of the fallback.
    *
    * @throws {JsonFileError} (`ERR_JSON_FILE`) when the file is not JSON and stays where it is.
    * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses the value.
@@ -78,7 +78,7 @@ export class JsonStore<T> {
     try {
       return await this.read();
     } catch (error) {
-      if (isMissing(error) || isMovedAside(error)) return fallback;
+      if (isMissing(error) || isMovedAside(error)) return structuredClone(fallback);
       throw error;
     }
   }
@@ -105,7 +105,8 @@ export class JsonStore<T> {
   }
 
   /**
-   * As `update`, with a value to start from when there is no file or it was moved aside.
+   * As `update`, with a value to start from when there is no file or it was moved aside: a copy of
+   * `initial`, which the function may change.
    *
    * @returns the new value.
    * @throws what `update` throws, except for a missing file.
@@ -116,7 +117,8 @@ export class JsonStore<T> {
         if (isMissing(error) || isMovedAside(error)) return null;
         throw error;
       });
-      const next = await change(loaded === null ? initial : loaded.value, lock);
+      const value = loaded === null ? structuredClone(initial) : loaded.value;
+      const next = await change(value, lock);
       return this.#write(path, lock, next, loaded?.version ?? null);
     });
   }
@@ -141,9 +143,9 @@ export class JsonStore<T> {
   delete(): Promise<boolean> {
     return this.#file.exclusively(async (path, lock) => {
       await assertNewest(path, lock);
-      lock.assertHeld();
+      lock.renew();
       try {
-        await rm(path);
+        unlinkSync(path);
       } catch (error) {
         if (isMissing(error)) return false;
         throw error;
@@ -171,7 +173,7 @@ export class JsonStore<T> {
       if (!this.#isToBeMoved(error)) throw error;
       const time = new Date().toISOString().replaceAll(':', '-');
       const backup = `${path}.corrupt-${time}-${lock.token}`;
-      lock.assertHeld();
+      lock.renew();
       renameSync(path, backup);
       await syncFolder(dirname(path));
       const { line, column, reason } = error;
@@ -186,11 +188,7 @@ export class JsonStore<T> {
   async #write(path: string, lock: FileLock, value: T, basis: Version | undefined): Promise<T> {
     const { schema, indent = 2 } = this.#options;
     const text: string | undefined = JSON.stringify(value, null, indent);
-    if (text === undefined) {
-      throw Object.assign(new TypeError(`${path} cannot hold ${String(value)}: it has no JSON`), {
-        code: 'ERR_INVALID_ARG_VALUE',
-      });
-    }
+    if (text === undefined) throw withoutJson(path, value);
     // What a reader would refuse is not written.
     await validate(schema, JSON.parse(text), path, 'would get');
     await replaceFile({

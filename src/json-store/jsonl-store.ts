@@ -2,7 +2,7 @@ import { type BigIntStats, constants, fstatSync, ftruncateSync, writeSync } from
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
-import { JsonChangedError } from './errors.js';
+import { JsonChangedError, withoutJson } from './errors.js';
 import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
 import { readLines } from './json-lines.js';
 import { parseJson } from './json-text.js';
@@ -27,10 +27,8 @@ export type Compaction<T> = (
 
 function lineOf(entry: unknown, path: string): string {
   const text: string | undefined = JSON.stringify(entry);
-  if (text !== undefined) return `${text}\n`;
-  throw Object.assign(new TypeError(`${path} cannot hold ${String(entry)}: it has no JSON`), {
-    code: 'ERR_INVALID_ARG_VALUE',
-  });
+  if (text === undefined) throw withoutJson(path, entry);
+  return `${text}\n`;
 }
 
 /** A file of JSON lines that several processes append to. Made by `jsonlStore`. */
@@ -156,8 +154,9 @@ export class JsonlStore<T> {
     const { fd } = handle;
     const missesEnd = last.whole && last.text.length > 0;
     const bytes = missesEnd ? Buffer.concat([Buffer.from('\n'), lines]) : lines;
-    // All synchronous from here: neither a busy event loop nor the thread pool comes in between.
-    lock.assertHeld();
+    // All synchronous from here, with a whole lease: neither a busy event loop nor the thread pool comes
+    // in between, nor the end of a lease that is longer than this takes.
+    lock.renew();
     const { size, nlink } = fstatSync(fd);
     if (size !== last.end || nlink === 0) throw new JsonChangedError(path);
     if (!last.whole) ftruncateSync(fd, last.start);

@@ -49,9 +49,9 @@ export async function assertNewest(path: string, lock: FileLock): Promise<void> 
 }
 
 // Checks and rename are one synchronous step: neither a busy event loop nor the thread pool comes
-// between them.
+// between them. The step begins with a whole lease, so that none ends in it that is longer than it takes.
 function publishOver({ path, lock, basis }: Replacement, temporary: string): void {
-  lock.assertHeld();
+  lock.renew();
   if (basis !== undefined && !isSame(versionOf(path), basis)) throw new JsonChangedError(path);
   renameSync(temporary, path);
 }

@@ -1,6 +1,7 @@
 import { readdir, unlink } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { inspect, tryLock } from '../index.js';
+import { inspect, printable, tryLock } from '../index.js';
+import { isAlive } from './process.js';
 
 /** How the lock of one session is. */
 export interface SessionLockInspection {
@@ -49,15 +50,6 @@ async function lockFilesIn(folder: string): Promise<string[]> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -136,7 +128,8 @@ export async function cleanStaleLockFiles(params: CleanParams): Promise<SessionL
     if (!found.stale || !removeStale) continue;
     found.removed = await remove(found.lockPath);
     if (!found.removed) continue;
-    log?.warn?.(`removed stale session lock: ${found.lockPath} (${found.staleReasons.join(', ')})`);
+    const { lockPath, staleReasons } = found;
+    log?.warn?.(printable(`removed stale session lock: ${lockPath} (${staleReasons.join(', ')})`));
   }
   return { locks, cleaned: locks.filter(({ removed }) => removed) };
 }

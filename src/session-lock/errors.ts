@@ -1,3 +1,5 @@
+import { printable } from '../index.js';
+
 /** What the errors of a wait that was too long know. */
 export interface BusyDetails {
   /** How long it waited at most, in ms. */
@@ -10,10 +12,13 @@ export interface BusyDetails {
   cause: unknown;
 }
 
+/** The code of both errors here, under the name by which call sites compare it. */
+export const FILE_LOCK_TIMEOUT_ERROR_CODE = 'file_lock_timeout';
+
 /** The file's lock was not granted in time (`file_lock_timeout`). */
 export class FileLockTimeoutError extends Error {
   override readonly name: string = 'FileLockTimeoutError';
-  readonly code = 'file_lock_timeout';
+  readonly code = FILE_LOCK_TIMEOUT_ERROR_CODE;
   /** How long it waited at most, in ms. */
   readonly timeoutMs: number;
   /** The lock file that was held. */
@@ -22,7 +27,7 @@ export class FileLockTimeoutError extends Error {
   readonly owner: string;
 
   constructor(message: string, details: BusyDetails) {
-    super(message, { cause: details.cause });
+    super(printable(message), { cause: details.cause });
     this.timeoutMs = details.timeoutMs;
     this.lockPath = details.lockPath;
     this.owner = details.owner;

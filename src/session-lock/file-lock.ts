@@ -26,7 +26,7 @@ export interface FileLockOptions {
 }
 
 /** A lock to be released by hand. */
-export interface AcquiredFileLock extends AsyncDisposable {
+export interface FileLockHandle extends AsyncDisposable {
   /** The lock file. */
   readonly lockPath: string;
   /** The lock, for `assertHeld()`, `signal` and `token`. */
@@ -122,7 +122,7 @@ export async function withFileLock<T>(
 export function acquireFileLock(
   filePath: string,
   options: FileLockOptions,
-): Promise<AcquiredFileLock> {
+): Promise<FileLockHandle> {
   const taken = Promise.resolve().then(() => take(wantedOf(filePath, options)));
   return openScope(taken).then((lock) => {
     const release = async () => letGo(lock);

@@ -6,10 +6,15 @@ export {
   type SessionLocks,
 } from './clean-stale.js';
 export { type RetryOptions, resolveSessionLockMaxHoldFromTimeout } from './durations.js';
-export { type BusyDetails, FileLockTimeoutError, SessionLockTimeoutError } from './errors.js';
 export {
-  type AcquiredFileLock,
+  type BusyDetails,
+  FILE_LOCK_TIMEOUT_ERROR_CODE,
+  FileLockTimeoutError,
+  SessionLockTimeoutError,
+} from './errors.js';
+export {
   acquireFileLock,
+  type FileLockHandle,
   type FileLockOptions,
   withFileLock,
 } from './file-lock.js';

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { isAlive, startTimeOf } from './process.js';
 
 /** What stands in a lock file of the old protocol. */
 export interface OldPayload {
@@ -9,16 +10,6 @@ export interface OldPayload {
   starttime?: number;
   /** Of those who hold the kernel's lock too: their fencing token. The old protocol ignores it. */
   token?: string;
-}
-
-function startTimeOf(pid: number | 'self'): number | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The command name may contain anything, so fields are counted from its closing bracket.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
-  } catch {
-    return null;
-  }
 }
 
 const ownStartTime = startTimeOf('self');
@@ -37,7 +28,9 @@ export function ownPayload(token: string): string {
 /** The payload at this path; empty when it cannot be understood, null when there is no file. */
 export function readPayload(path: string): OldPayload | null {
   try {
-    const { pid, createdAt, starttime, token } = JSON.parse(readFileSync(path, 'utf8'));
+    // Sessions have the start time in lower case, other files in camel case.
+    const content = JSON.parse(readFileSync(path, 'utf8'));
+    const { pid, createdAt, startTime, starttime = startTime, token } = content;
     return {
       ...(Number.isInteger(pid) && pid > 0 && { pid }),
       ...(typeof createdAt === 'string' && { createdAt }),
@@ -87,14 +80,8 @@ export function removePayload(path: string): void {
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
+// Between the creation of a file and its content there are no 30 s, unless its writer was stopped.
+const longestWriteMs = 30_000;
 
 function isOlder(path: string, ms: number): boolean {
   const stats = statSync(path, { throwIfNoEntry: false });
@@ -108,7 +95,7 @@ function isOlder(path: string, ms: number): boolean {
 export function isOrphaned(path: string, payload: OldPayload, staleMs: number): boolean {
   const { pid, createdAt, starttime } = payload;
   // Torn: its writer is between two system calls, or has died there.
-  if (pid === undefined) return isOlder(path, staleMs);
+  if (pid === undefined) return isOlder(path, Math.min(staleMs, longestWriteMs));
   if (!isAlive(pid)) return true;
   if (starttime !== undefined) {
     const current = startTimeOf(pid);

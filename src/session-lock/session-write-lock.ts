@@ -16,7 +16,7 @@ export interface SessionWriteLockParams {
   staleMs?: number;
   /** The longest time to hold it, in ms; then it is taken away. Default 300,000. */
   maxHoldMs?: number;
-  /** Whether whoever holds it may lock it again. Default true. */
+  /** Whether whoever holds it may lock it again. Default true; false waits like anybody else. */
   allowReentrant?: boolean;
   /** What the lock is for, shown to whoever waits. */
   label?: string;
@@ -58,7 +58,7 @@ function wantedOf(params: SessionWriteLockParams): Wanted {
  * A number of ms that is not above 0 counts as its default.
  *
  * @throws {SessionLockTimeoutError} (`file_lock_timeout`, reason `session_busy`) when `timeoutMs` is
- *   over, or at once when the caller itself holds the lock and `allowReentrant` is false.
+ *   over.
  * @throws `signal.reason` when the signal aborts while it waits.
  * @throws {TypeError} (`ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
  * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.

@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import {
@@ -99,13 +100,24 @@ export function takeOld(wanted: Wanted, lock: FileLock, started: number): Promis
   });
 }
 
+// The context of whoever loaded this module, which is nobody's scope.
+const outside = new AsyncResource('holdfast.session-lock');
+
+// Who must not nest waits like anybody else, also for its own holder: that one may let go meanwhile,
+// where it did not await this, and is made to by its lease at the latest.
+function lockIn(wanted: Wanted, options: LockOptions): Promise<FileLock> {
+  return wanted.reentrant
+    ? lock(wanted.file, options)
+    : outside.runInAsyncScope(lock, null, wanted.file, options);
+}
+
 const oldLocks = new WeakMap<FileLock, OldLock>();
 
 /** Takes a lock that the caller has to release. */
 export async function take(request: Wanted): Promise<FileLock> {
   const started = performance.now();
   const wanted = { ...request, file: await normalize(request.file) };
-  const taken = await attempt(wanted, (options) => lock(wanted.file, options));
+  const taken = await attempt(wanted, (options) => lockIn(wanted, options));
   try {
     const old = await takeOld(wanted, taken, started);
     if (old !== null) oldLocks.set(taken, old);

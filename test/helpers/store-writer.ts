@@ -7,12 +7,18 @@ const program = fileURLToPath(new URL('../fixtures/store-writer.mjs', import.met
 const entry = new URL('../../dist/json-store/index.js', import.meta.url).href;
 const running = new Set<ChildProcess>();
 
-type Kind = 'increments' | 'appends' | 'bigWrites';
+type Kind = 'increments' | 'appends' | 'bigWrites' | 'lastMoment';
 
 /** A process that changes a store and tells what it was promised. */
-export function startWriter(kind: Kind, file: string, name = '', goal = 0): ChildProcess {
+export function startWriter(
+  kind: Kind,
+  file: string,
+  name = '',
+  goal = 0,
+  env: NodeJS.ProcessEnv = {},
+): ChildProcess {
   const child = fork(program, [kind, file, name, String(goal)], {
-    env: { ...process.env, STORE_ENTRY: entry },
+    env: { ...process.env, ...env, STORE_ENTRY: entry },
   });
   running.add(child);
   child.once('exit', () => running.delete(child));

@@ -1,17 +1,10 @@
 // Takes a lock in a worker thread that will be terminated, whatever it does.
-import { appendFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { logTo } from './log.mjs';
 
-const { lock } = await import(process.env.HOLDFAST_ENTRY);
+const { lock, lockSync } = await import(process.env.HOLDFAST_ENTRY);
+const { id, resource, sync, log } = workerData;
 parentPort.postMessage('started');
-const held = await lock(workerData.resource, { timeout: 500 });
-const { resource, token, mode } = held;
-const entry = {
-  event: 'enter',
-  at: String(process.hrtime.bigint()),
-  resource,
-  token: String(token),
-  mode,
-};
-appendFileSync(workerData.log, `${JSON.stringify(entry)}\n`);
+const held = sync ? lockSync(resource) : await lock(resource);
+logTo(log).enter(held, 'terminated', id);
 setInterval(() => held.assertHeld(), 1_000);

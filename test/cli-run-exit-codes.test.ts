@@ -1,0 +1,85 @@
+import { tryLock } from 'holdfast';
+import { describe, expect, test } from 'vitest';
+import { holdfast } from './helpers/cli.js';
+import { lockFile, node } from './helpers/cli-run.js';
+import { needs } from './helpers/needs.js';
+import { type Program, start } from './helpers/program.js';
+
+const codeOf = async (program: Program) => (await program.ended).code;
+
+describe('holdfast run exits with', () => {
+  test('the code of its command', async () => {
+    expect((await holdfast('run', lockFile(), ...node('process.exit(7)')).ended).code).toBe(7);
+  });
+
+  needs('POSIX signals')('128 + n when signal n ended the command', async () => {
+    for (const [signal, code] of [
+      ['SIGTERM', 143],
+      ['SIGKILL', 137],
+    ] as const) {
+      const killed = node(`process.kill(process.pid, "${signal}")`);
+      expect((await holdfast('run', lockFile(), ...killed).ended).code).toBe(code);
+    }
+  });
+
+  test('1 when the lock is held and -n was given, and says by whom', async () => {
+    const lockPath = lockFile();
+    using _ = tryLock('x', { lockPath, label: 'busy' });
+    const { code, stderr } = await holdfast('run', '-n', lockPath, ...node('')).ended;
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      new RegExp(
+        `^holdfast: .* was not locked: held for .* by pid ${process.pid} .*\\("busy"\\)\n$`,
+      ),
+    );
+  });
+
+  test('what -E says when the time of -w is over', async () => {
+    const lockPath = lockFile();
+    using _ = tryLock('x', { lockPath });
+    const run = holdfast('run', '-w', '0.05', '-E', '99', '-q', lockPath, ...node(''));
+    expect(await run.ended).toEqual({ code: 99, stdout: '', stderr: '' });
+    expect((await holdfast('run', '-w', '0', '-q', lockPath, ...node('')).ended).code).toBe(1);
+  });
+
+  needs('flock(1)')('the code of flock(1) when the lock is held', async () => {
+    const lockPath = lockFile();
+    using _ = tryLock('x', { lockPath });
+    for (const [code, ...args] of [
+      [1, '-n'],
+      [1, '-ns'],
+      [0, '-n', '-E', '0'],
+      [255, '-nE255'],
+      [10, '--nonblock', '--conflict-exit-code=010'],
+      [4, '-w', '0', '-E', '4'],
+      [1, '--wait=.01'],
+      [1, '-w', '10', '-n'],
+    ] as [number, ...string[]][]) {
+      const words = [...args, lockPath, 'true'];
+      expect(
+        await Promise.all([codeOf(holdfast('run', ...words)), codeOf(start('flock', words))]),
+      ).toEqual([code, code]);
+    }
+  });
+
+  // The codes of util-linux, which is asked for them where it is there.
+  const cases: [name: string, code: number, args: (file: string) => string[]][] = [
+    ['an unknown option', 64, (file) => ['--bogus', file, 'true']],
+    ['no FILE', 64, () => []],
+    ['no COMMAND', 64, (file) => [file]],
+    ['-w without a number', 64, (file) => ['-w', 'x', file, 'true']],
+    ['-E out of range', 64, (file) => ['-E', '256', file, 'true']],
+    ['a folder that is not there', 66, (file) => [`${file}/below/it`, 'true']],
+    ['a command that is not there', 69, (file) => [file, '/nonexistent']],
+    ['a command that is not executable', 69, (file) => [file, '/etc/passwd']],
+    ['a command without a name', 69, (file) => [file, '']],
+  ];
+  test.each(cases)('for %s the code %i and one line', async (_, code, args) => {
+    const { code: own, stderr } = await holdfast('run', ...args(lockFile())).ended;
+    expect(own).toBe(code);
+    expect(stderr).toMatch(/^holdfast: [^\n]+\n$/);
+  });
+  needs('flock(1)').each(cases)('for %s the code of flock(1)', async (_, code, args) => {
+    expect((await start('flock', args(lockFile())).ended).code).toBe(code);
+  });
+});

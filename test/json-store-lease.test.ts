@@ -1,0 +1,57 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { tryLock } from 'holdfast';
+import { jsonStore } from 'holdfast/json-store';
+import { expect, test } from 'vitest';
+import { faults } from './helpers/faults.js';
+import { temporaryFolder } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+import { ended, startWriter } from './helpers/store-writer.js';
+
+interface Counter {
+  count: number;
+}
+
+function temporaryStore(content: string): string {
+  const file = join(temporaryFolder(), 'state.json');
+  writeFileSync(file, content);
+  return file;
+}
+
+const increment = ({ count }: Counter) => ({ count: count + 1 });
+
+test('a holder that lost its lease while fn ran does not publish', async () => {
+  const file = temporaryStore('{"count":1}');
+  const store = jsonStore<Counter>(file, { lease: 50 });
+  let finish: (value: Counter) => void = () => {};
+  const late = store.update((_, held) => {
+    held.signal.addEventListener('abort', () => finish({ count: 100 }));
+    return new Promise<Counter>((resolve) => {
+      finish = resolve;
+    });
+  });
+  await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  await jsonStore<Counter>(file).update(increment);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 2 });
+  expect(readdirSync(dirname(file)).sort()).toEqual(['state.json', 'state.json.flock']);
+});
+
+test('fn may renew the lease as long as it works', async () => {
+  const file = temporaryStore('{"count":1}');
+  const value = await jsonStore<Counter>(file, { lease: 60 }).update(async (current, held) => {
+    for (let i = 0; i < 10; i += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 15));
+      held.renew();
+    }
+    return increment(current);
+  });
+  expect(value).toEqual({ count: 2 });
+});
+
+needs('faults by LD_PRELOAD')('no lease ends between the check and a slow rename', async () => {
+  const file = temporaryStore('{"count":1}');
+  expect(await ended(startWriter('lastMoment', file, '', 0, faults))).toBe(0);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 2 });
+  using next = tryLock(file);
+  expect(next?.previousHolder).toBeNull();
+});

@@ -1,0 +1,150 @@
+import { lock } from 'holdfast';
+import { expect, test } from 'vitest';
+import { untilBlocked } from './helpers/blocked.js';
+import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+import { startModule } from './helpers/program.js';
+
+const library = `
+const { lock, withLock } = await import(process.env.HOLDFAST_ENTRY);
+const resource = process.argv.at(-1);
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const code = (promise) => promise.then(() => 'granted', ({ code }) => code);
+`;
+
+test('a process that waits for nothing but its own lock is told so, with both places', async () => {
+  const program = startModule(
+    `${library}
+    const held = await lock(resource, { label: 'outer' });
+    await lock(resource, { label: 'inner' }).catch(({ name, message }) => console.log(name, message));
+    console.log(held.held, await code(withLock(resource, { mode: 'shared' }, () => {})));`,
+    temporaryResource(),
+  );
+  const { code, stdout, stderr } = await program.ended;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/^LockDeadlockError .* for "inner" .* this thread holds it.*"outer"/);
+  expect(stdout).toMatch(/\ntrue EDEADLK\n$/);
+});
+
+test('tasks without scopes that wait for each other, and nothing else, are told one by one', async () => {
+  const program = startModule(
+    `${library}
+    const task = async (mine, others) => {
+      const first = await lock(mine);
+      await sleep(1);
+      try {
+        (await lock(others)).release();
+      } finally {
+        first.release();
+      }
+    };
+    const names = ['a', 'b', 'c'].map((name) => resource + name);
+    const tasks = names.map((name, index) => task(name, names[(index + 1) % 3]));
+    console.log((await Promise.all(tasks.map(code))).sort().join(' '));`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'EDEADLK granted granted\n' });
+});
+
+test('a worker that waits for nothing but its own lock is told so', async () => {
+  const program = startModule(
+    `${library}
+    const { Worker } = await import('node:worker_threads');
+    const source = \`import { workerData } from 'node:worker_threads';
+      const { lock } = await import(process.env.HOLDFAST_ENTRY);
+      const held = await lock(workerData);
+      await lock(workerData).catch(({ code }) => console.log(code, held.held));\`;
+    new Worker(new URL('data:text/javascript,' + encodeURIComponent(source)), { workerData: resource });`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'EDEADLK true\n' });
+});
+
+test('a lock that was leaked is freed for the last task that waits, not called a deadlock', async () => {
+  const program = startModule(
+    `${library}
+    process.removeAllListeners('warning').on('warning', ({ code }) => console.log(code));
+    const leak = async () => { await lock(resource); };
+    await leak();
+    console.log(await code(lock(resource)));`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'HOLDFAST_LEAK\ngranted\n' });
+});
+
+test('a task that only queues for a busy one is granted its lock, however long it takes', async () => {
+  const program = startModule(
+    `${library}
+    const queue = async () => {
+      const held = await lock(resource);
+      const next = lock(resource);
+      await sleep(200);
+      held.release();
+      (await next).release();
+    };
+    // Also where the first wait ends in an idle moment, and what follows is none.
+    const leak = async () => { await lock(resource); };
+    await leak();
+    (await lock(resource)).release();
+    await queue();
+    console.log('done');`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'done\n' });
+});
+
+needs('/proc')('a queue in which others have their turn keeps the process alive', async () => {
+  const resource = temporaryResource();
+  const program = startModule(
+    `${library}
+    const first = await lock(resource);
+    let done = 0;
+    // Long enough for another process to be let in between.
+    for (let task = 0; task < 20; task += 1) void withLock(resource, () => sleep(5)).then(() => { done += 1; });
+    console.log('queued');
+    process.stdin.once('data', () => { first.release(); process.stdin.destroy(); });
+    process.on('exit', () => console.log(done));`,
+    resource,
+  );
+  await program.printed('queued');
+  const waiting = lock(resource);
+  await untilBlocked(`${resource}.flock`, 1);
+  program.child.stdin?.write('now\n');
+  const between = await waiting;
+  // One of them waits in the kernel now, and nothing else goes on there.
+  await untilBlocked(`${resource}.flock`, 1);
+  expect(program.child.exitCode).toBeNull();
+  between.release();
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'queued\n20\n' });
+});
+
+test('a wait without a limit for a holder of the same thread is warned of, once', async () => {
+  const program = startModule(
+    `// A clock that runs a hundred times as fast.
+    const { setTimeout: real } = globalThis;
+    globalThis.setTimeout = (fn, ms, ...rest) => real(fn, ms / 100, ...rest);
+    ${library}
+    process.removeAllListeners('warning').on('warning', ({ name, code, message, detail }) => {
+      console.log(name, code, message, detail);
+    });
+    // A server, which has other things to do.
+    setInterval(() => {}, 1000);
+    const other = await lock(resource + '-other');
+    void lock(resource + '-other');
+    async function take() { return lock(resource, { label: 'outer', captureStack: true }); }
+    const held = await take();
+    void lock(resource, { timeout: 60_000 }).catch(() => {});
+    void lock(resource, { label: 'inner' });
+    await sleep(5_000 * 6);
+    console.log('held', held.held, other.held);
+    process.exit();`,
+    temporaryResource(),
+  );
+  const { stdout } = await program.ended;
+  const lines = stdout.split('\n').filter((line) => line.startsWith('LockWaitWarning'));
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatch(
+    /HOLDFAST_LONG_WAIT a task has been waiting for exclusive .* this thread holds it/,
+  );
+  expect(stdout).toContain('held true true');
+});
