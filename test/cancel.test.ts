@@ -156,8 +156,11 @@ needs('/proc')('a wait that was given up keeps its place for the next one', asyn
   const resource = temporaryResource();
   const { release } = await heldElsewhere(resource);
   const later = await Actor.start();
-  await lock(resource, { timeout: 1 }).catch(() => {});
+  const controller = new AbortController();
+  const givenUp = lock(resource, { signal: controller.signal });
   await untilBlocked(`${resource}.flock`, 1);
+  controller.abort();
+  await expect(givenUp).rejects.toThrow('abort');
   const theirs = later.run(async ({ holdfast, emit }, resource) => {
     await holdfast.lock(resource);
     emit('granted');
@@ -237,6 +240,8 @@ needs('/proc')('a wait that was given up never releases a later lock', async () 
   controller.abort();
   await expect(waiting).rejects.toThrow('abort');
   const later = lock(resource);
+  // Behind the other one: if it came to the kernel's queue only now, it could be first.
+  await untilBlocked(`${resource}.flock`, 2);
   await release();
   using held = await later;
   for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);

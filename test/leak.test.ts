@@ -138,7 +138,7 @@ test('a leak is reported once, with its age, and with who took the lock where ca
   expect(warnings).toEqual([
     {
       message: expect.stringMatching(
-        /the lock on .*\/resource \("forgotten \ufffd\[31m"\) was leaked.* freed after \d+\.\d s/,
+        /the lock on .*[\\/]resource \("forgotten \ufffd\[31m"\) was leaked.* freed after \d+\.\d s/,
       ),
       detail: expect.stringContaining('takeAndForget'),
     },

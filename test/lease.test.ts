@@ -137,18 +137,6 @@ test('renew() keeps the lock past its first lease', async () => {
   held.release();
 });
 
-test('renew() costs less than a microsecond', () => {
-  const held = tryLock(temporaryResource(), { lease: 60_000 });
-  const rounds = Array.from({ length: 10 }, () => {
-    const before = process.cpuUsage();
-    for (let renewal = 0; renewal < 10_000; renewal += 1) held?.renew();
-    const { user, system } = process.cpuUsage(before);
-    return (user + system) / 10_000;
-  });
-  expect(Math.min(...rounds)).toBeLessThan(slowness);
-  held?.release();
-});
-
 test('renew() can shorten the lease', async () => {
   const held = await lock(temporaryResource(), { lease: 60_000 });
   held.renew(20);
