@@ -4,15 +4,16 @@ import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { overlapping, parseIntervals } from './helpers/intervals.js';
 import { needs } from './helpers/needs.js';
+import { rounds } from './helpers/slowness.js';
 
 const processes = 8;
 
 type How = 'lock' | 'lockSync' | 'withLock';
 
 /** Adds to the number in the file, many times, and notes when it held the lock. */
-function addUp(actor: Actor, resource: string, who: number, how: How, rounds: number) {
+function addUp(actor: Actor, resource: string, who: number, how: How, times: number) {
   return actor.run(
-    async ({ holdfast }, resource, who, how, rounds) => {
+    async ({ holdfast }, resource, who, how, times) => {
       const fs = process.getBuiltinModule('node:fs');
       const lines: string[] = [];
       const addOne = () => {
@@ -24,7 +25,7 @@ function addUp(actor: Actor, resource: string, who: number, how: How, rounds: nu
         fs.closeSync(fd);
         lines.push(`${who} ${from} ${process.hrtime.bigint()}\n`);
       };
-      for (let round = 0; round < rounds; round += 1) {
+      for (let round = 0; round < times; round += 1) {
         if (how === 'withLock') {
           await holdfast.withLock(resource, addOne);
           continue;
@@ -38,24 +39,24 @@ function addUp(actor: Actor, resource: string, who: number, how: How, rounds: nu
     resource,
     who,
     how,
-    rounds,
+    times,
   );
 }
 
 needs('a clock that processes share').each([
-  ['withLock', 500],
-  ['lock', 150],
-  ['lockSync', 150],
+  ['withLock', rounds(500)],
+  ['lock', rounds(150)],
+  ['lockSync', rounds(150)],
 ] as const)(
   'eight processes that each add many times under %s lose nothing and never overlap',
-  async (how, rounds) => {
+  async (how, times) => {
     const resource = temporaryResource();
     writeFileSync(resource, '0');
     const actors = await Promise.all(Array.from({ length: processes }, () => Actor.start()));
-    await Promise.all(actors.map((actor, who) => addUp(actor, resource, who, how, rounds)));
-    expect(readFileSync(resource, 'utf8')).toBe(String(processes * rounds));
+    await Promise.all(actors.map((actor, who) => addUp(actor, resource, who, how, times)));
+    expect(readFileSync(resource, 'utf8')).toBe(String(processes * times));
     const intervals = parseIntervals(readFileSync(`${resource}.log`, 'utf8'));
-    expect(intervals).toHaveLength(processes * rounds);
+    expect(intervals).toHaveLength(processes * times);
     expect(overlapping(intervals)).toEqual([]);
   },
 );
