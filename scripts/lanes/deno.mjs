@@ -27,12 +27,19 @@ const lacking = {
   'a lease is renewed while holdfast run lives, and lost when it hangs': signals,
   'signals do not cut a wait of lockSync short': signals,
   'a signal handler of the program still runs while it waits': signals,
+  'a stopped process keeps its lock past its lease, until it goes on':
+    'Deno hangs once a child of it was stopped',
   'no descriptor stays open': others,
+  'a lock that cannot be handed on in another mode leaves no descriptor': others,
+  'a writer that gave up by the end of its worker keeps no reader out':
+    'it failed in one run of two: the worker seems to be called ended before its clean-up has run',
   'any number of leases cost one thread, which ends after the last of them': others,
 };
 const without = {
   'test/process-exit.test.ts':
     'Deno throws at whoever forked a process that ends before it is told to',
+  'test/stuck-waits.test.ts':
+    'Deno does not tell a worker, or what waits for a collection, that the event loop has run empty',
 };
 
 await lane('deno', async () => {
@@ -40,5 +47,5 @@ await lane('deno', async () => {
   const deno = join(modules, '@deno/linux-x64-glibc/deno');
   chmodSync(deno, 0o755);
   const folder = await stage(stageFolder('deno'), { binary: 'linux-x64.glibc' });
-  return vitest(folder, [deno, 'run', '-A'], { lacking, minutes: 6, without });
+  return vitest(folder, [deno, 'run', '-A'], { lacking, minutes: 9, without });
 });
