@@ -1,8 +1,8 @@
 import { LockExpiredError, LockLostError } from './errors.js';
 import { type HolderRecord, parseHolderRecord } from './holder-record.js';
 import { unwatchForLeak, watchForLeak } from './leak-check.js';
-import { forgetLease, type Loss, startLease } from './lease.js';
-import type { Hold, LockFile, LossCause } from './lock-file.js';
+import { forgetLease, joinLease, leaveLease, startLease } from './lease.js';
+import type { Hold, LockFile, Loss, LossCause } from './lock-file.js';
 import { status } from './native.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
 import { errorFrom } from './system-error.js';
@@ -58,6 +58,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       this.previousHolder = outer.previousHolder;
       this.#hold = outer.#hold;
       file.owners.push(this);
+      if (this.#hold.lease > 0) joinLease(this.#hold, this);
       return;
     }
     if (request.recorded) {
@@ -141,6 +142,7 @@ export class FileLock implements Disposable, AsyncDisposable {
     }
     if (file.owners.length > 1) {
       file.owners.splice(file.owners.indexOf(this), 1);
+      if (this.#hold.lease > 0) leaveLease(this.#hold, this);
     } else {
       this.#giveUp(file);
     }
@@ -252,8 +254,7 @@ export class FileLock implements Disposable, AsyncDisposable {
 
   #limit(lease: number): void {
     const file = this.#file;
-    const result =
-      file === null ? status.contended : startLease(file, this.#hold, this.onLost, lease);
+    const result = file === null ? status.contended : startLease(file, this.#hold, lease);
     if (result < 0) throw errorFrom(result, this);
     if (result !== status.done) this.assertHeld();
   }

@@ -1,38 +1,40 @@
-import { LockExpiredError, type LockLostError } from './errors.js';
-import { type Hold, LockFile, onLeak } from './lock-file.js';
+import { LockExpiredError } from './errors.js';
+import { type Hold, LockFile, type Loss, type Owner, onLeak } from './lock-file.js';
 import { listen, status, unlisten } from './native.js';
 import { traceExpire } from './tracing.js';
 
-/** What is told that a lock is lost. */
-export type Loss = (error: LockLostError) => void;
-
 /**
  * What the end of a lease needs to know. It does not refer to the lock, so that a lease does not keep
- * a leaked one, but to whoever waits for the loss: a scope that never settles, a signal.
+ * a leaked one, but to all who wait for its loss: scopes that never settle, signals.
  */
 interface Lease {
   readonly ticket: number;
-  readonly onLost: readonly Loss[];
+  readonly losses: Set<readonly Loss[]>;
 }
 
 const leases = new Map<Hold, Lease>();
 
 /** Starts or renews the lease of a hold: done, or contended when the lock is lost, or a failure. */
-export function startLease(
-  file: LockFile,
-  hold: Hold,
-  onLost: readonly Loss[],
-  milliseconds: number,
-): number {
+export function startLease(file: LockFile, hold: Hold, milliseconds: number): number {
   let lease = leases.get(hold);
   if (lease === undefined) {
-    lease = { ticket: listen(() => expire(hold)), onLost };
+    const losses = new Set(file.owners.map(({ onLost }) => onLost));
+    lease = { ticket: listen(() => expire(hold)), losses };
     leases.set(hold, lease);
   }
   const result = file.limit(milliseconds, lease.ticket);
   if (result === status.done) hold.lease = milliseconds;
   if (result < status.done) forgetLease(hold);
   return result;
+}
+
+/** Has somebody who nests in the hold told of the end of its lease, if it has one. */
+export function joinLease(hold: Hold, { onLost }: Owner): void {
+  leases.get(hold)?.losses.add(onLost);
+}
+
+export function leaveLease(hold: Hold, { onLost }: Owner): void {
+  leases.get(hold)?.losses.delete(onLost);
 }
 
 export function forgetLease(hold: Hold): void {
@@ -57,5 +59,7 @@ onLeak((hold) => {
     `the lock on ${hold.resource} was leaked: nothing is left that could renew its lease`,
     hold,
   );
-  for (const listener of lease.onLost) listener(error);
+  for (const onLost of lease.losses) {
+    for (const listener of onLost) listener(error);
+  }
 });

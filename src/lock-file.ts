@@ -36,8 +36,13 @@ export interface Hold {
 /** Why a lock is taken away from its holder. */
 export type LossCause = 'lease' | 'releaseAll' | LockLostError;
 
+/** What is told that a lock is lost. */
+export type Loss = (error: LockLostError) => void;
+
 /** Whoever has to be told when the lock is taken away from it. */
 export interface Owner {
+  /** Called once each when that happens; none may refer to the owner. */
+  readonly onLost: readonly Loss[];
   takeAway(cause: LossCause): void;
 }
 

@@ -94,6 +94,20 @@ test.each(Object.keys(leaks))('%s frees its lock after a collection', async (nam
   await granted;
 });
 
+test('a scope that leaked is told, also when somebody who nested in it began the lease', async () => {
+  const actor = await Actor.start();
+  const outcome = await actor.run(async ({ holdfast }, resource) => {
+    const scope = holdfast.withLock(resource, async () => {
+      await holdfast.withLock(resource, { reentrant: true }, (inner) => inner.renew(600_000));
+      return new Promise(() => {});
+    });
+    const told = scope.catch(({ code }) => code);
+    await new Promise(setImmediate);
+    return [await holdfast.reclaimLeaked(), await told];
+  }, temporaryResource());
+  expect(outcome).toEqual([1, 'ERR_LOCK_EXPIRED']);
+});
+
 test('a lock that is in use survives a collection', async () => {
   const resource = temporaryResource();
   const actor = await Actor.start();
