@@ -14,8 +14,7 @@ function onTerminal(): boolean {
   return process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY;
 }
 
-function forwardSignals(child: ChildProcess): void {
-  const forward = (signal: NodeJS.Signals) => child.kill(signal);
+function forwardSignals(forward: (signal: NodeJS.Signals) => void): void {
   for (const signal of passedOn) process.on(signal, forward);
   for (const signal of shared) {
     // A terminal sends them to the command itself; once more could mean something else to it.
@@ -47,19 +46,22 @@ export async function runToEnd(
   abort?: AbortSignal,
 ): Promise<number> {
   const inherited = fd === undefined ? [] : [fd];
+  let child: ChildProcess | undefined;
+  // First, or a signal that comes right after the start would end this process and its lock alone.
+  forwardSignals((signal) => child?.kill(signal));
   try {
     // Throws at once for a command without a name.
-    const child = start(command, ['inherit', 'inherit', 'inherit', ...inherited]);
+    const started = start(command, ['inherit', 'inherit', 'inherit', ...inherited]);
+    child = started;
     const exited = new Promise<number>((resolve) => {
-      child.on('exit', (code, signal) => {
+      started.on('exit', (code, signal) => {
         resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
       });
     });
-    forwardSignals(child);
-    await once(child, 'spawn');
+    await once(started, 'spawn');
     // A command that became another user (sudo) gets no signal from this one, and runs on.
-    child.on('error', complain);
-    abort?.addEventListener('abort', () => child.kill('SIGTERM'));
+    started.on('error', complain);
+    abort?.addEventListener('abort', () => started.kill('SIGTERM'));
     return await exited;
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException;
