@@ -117,9 +117,9 @@ test('holdfast run locks a file with other content and leaves it as it is', asyn
   expect(readFileSync(file, 'utf8')).toBe('my data\n');
 });
 
-needs('root').each([[], ['--inherit']])(
-  'holdfast run %s locks a file that may only be read, as flock(1) does',
-  async (...flags) => {
+needs('root').each(['run', 'run --inherit'])(
+  'holdfast %s locks a file that may only be read, as flock(1) does',
+  async (how) => {
     const folder = temporaryFolder('/tmp');
     chmodSync(folder, 0o755);
     const nobody = { uid: 65534, gid: 65534 };
@@ -127,7 +127,7 @@ needs('root').each([[], ['--inherit']])(
       const lockPath = join(folder, `lock${content}`);
       writeFileSync(lockPath, content, { mode: 0o444 });
       const held = tryLock('x', { lockPath, record: false });
-      const run = holdfastWith(nobody, 'run', ...flags, lockPath, ...waits);
+      const run = holdfastWith(nobody, ...how.split(' '), lockPath, ...waits);
       await untilBlocked(lockPath, 1);
       held?.release();
       await run.printed('in');

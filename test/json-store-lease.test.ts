@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { slowness } from './helpers/slowness.js';
 import { ended, startWriter } from './helpers/store-writer.js';
 
 interface Counter {
@@ -38,13 +39,15 @@ test('a holder that lost its lease while fn ran does not publish', async () => {
 
 test('fn may renew the lease as long as it works', async () => {
   const file = temporaryStore('{"count":1}');
-  const value = await jsonStore<Counter>(file, { lease: 60 }).update(async (current, held) => {
-    for (let i = 0; i < 10; i += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 15));
-      held.renew();
-    }
-    return increment(current);
-  });
+  const value = await jsonStore<Counter>(file, { lease: 60 * slowness }).update(
+    async (current, held) => {
+      for (let i = 0; i < 10; i += 1) {
+        await new Promise((resolve) => setTimeout(resolve, 15));
+        held.renew();
+      }
+      return increment(current);
+    },
+  );
   expect(value).toEqual({ count: 2 });
 });
 
