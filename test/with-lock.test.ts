@@ -45,6 +45,17 @@ test('withLock frees the lock when the function rejects', async () => {
   expect(isFree(resource)).toBe(true);
 });
 
+test('withLock frees the lock when what the function returns cannot be looked at', async () => {
+  const resource = temporaryResource();
+  const trap = Object.defineProperty({}, 'then', {
+    get() {
+      throw new Error('do not look');
+    },
+  });
+  await expect(withLock(resource, () => trap)).rejects.toThrow('do not look');
+  expect(isFree(resource)).toBe(true);
+});
+
 test('a function may release the lock early', async () => {
   const resource = temporaryResource();
   await withLock(resource, async (held) => {
