@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type Hold, onLeak } from './lock-file.js';
 import { longestTimer } from './options.js';
+import { onNestedLeak } from './owners.js';
 import { printable } from './printable.js';
 import { traceLeak } from './tracing.js';
 
@@ -19,23 +20,30 @@ let lastCollection = Number.NEGATIVE_INFINITY;
 let running: Promise<number> | undefined;
 let leaked = 0;
 
-onLeak((hold) => {
+function report(leak: Hold, what: string): void {
   leaked += 1;
-  watched.delete(hold);
-  traceLeak(hold);
-  const seconds = ((performance.now() - hold.since) / 1000).toFixed(1);
-  const label = hold.label === null ? '' : ` ("${hold.label}")`;
+  traceLeak(leak);
+  const seconds = ((performance.now() - leak.since) / 1000).toFixed(1);
+  const label = leak.label === null ? '' : ` ("${leak.label}")`;
   process.emitWarning(
     printable(
-      `the lock on ${hold.resource}${label} was leaked: nothing refers to its holder any more. ` +
+      `the ${what} on ${leak.resource}${label} was leaked: nothing refers to its holder any more. ` +
         `It was freed after ${seconds} s. Use withLock() or a using block.`,
     ),
     {
       type: 'LockLeakWarning',
       code: 'HOLDFAST_LEAK',
-      detail: hold.stack ?? 'Set captureStack: true to see who took it.',
+      detail: leak.stack ?? 'Set captureStack: true to see who took it.',
     },
   );
+}
+
+onLeak((hold) => {
+  watched.delete(hold);
+  report(hold, 'lock');
+});
+onNestedLeak(({ hold, label, since, stack }) => {
+  report({ ...hold, label, since, stack }, 'nested lock');
 });
 
 // A full collection on request is not in Node's API; this is the documented flag, set late. Bun has
