@@ -302,7 +302,10 @@ export class FileLock implements Disposable, AsyncDisposable {
 }
 
 function stackOf({ captureStack }: LockRequest): string | null {
-  return captureStack ? (new Error('taken here').stack ?? null) : null;
+  if (!captureStack) return null;
+  const taken = new Error('taken here');
+  Error.captureStackTrace(taken, FileLock);
+  return taken.stack ?? null;
 }
 
 // Outside the class, so that it is no closure over the lock.

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type Hold, onLeak } from './lock-file.js';
+import { addon } from './native.js';
 import { longestTimer } from './options.js';
 import { onNestedLeak } from './owners.js';
 import { printable } from './printable.js';
@@ -17,6 +18,7 @@ const watched = new Map<Hold, number>();
 let timer: NodeJS.Timeout | undefined;
 let nextCheck = Number.POSITIVE_INFINITY;
 let lastCollection = Number.NEGATIVE_INFINITY;
+let turn = Number.NEGATIVE_INFINITY;
 let running: Promise<number> | undefined;
 let leaked = 0;
 
@@ -70,7 +72,7 @@ async function collectLeaked(): Promise<number> {
   await nextTurn();
   collect ??= findCollector();
   collect();
-  for (let turn = 0; turn < turnsForFinalisers; turn += 1) await nextTurn();
+  for (let count = 0; count < turnsForFinalisers; count += 1) await nextTurn();
   return leaked - before;
 }
 
@@ -106,7 +108,7 @@ export function unwatchForLeak(hold: Hold): void {
 }
 
 function checkAt(due: number): void {
-  const at = Math.max(due, lastCollection + backgroundIntervalMs);
+  const at = Math.max(due, lastCollection + backgroundIntervalMs, turn);
   if (at >= nextCheck) return;
   clearTimeout(timer);
   nextCheck = at;
@@ -117,12 +119,17 @@ function checkAt(due: number): void {
 function check(): void {
   const now = performance.now();
   nextCheck = Number.POSITIVE_INFINITY;
-  let due = false;
-  for (const [hold, at] of watched) {
-    if (at > now) continue;
-    due = true;
-    watched.set(hold, hold.since + 2 * (now - hold.since));
+  const due = [...watched].filter(([, at]) => at <= now);
+  if (due.length === 0) {
+    addon.leaveCollections();
+  } else {
+    // A collection looks at this thread's heap only, so each thread has to have its turn.
+    const wait = addon.takeCollection(backgroundIntervalMs);
+    turn = now + wait;
+    if (wait === 0) {
+      for (const [hold] of due) watched.set(hold, hold.since + 2 * (now - hold.since));
+      void reclaimLeaked();
+    }
   }
-  if (due) void reclaimLeaked();
   for (const at of watched.values()) checkAt(at);
 }
