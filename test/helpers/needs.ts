@@ -47,6 +47,14 @@ const contextOfErrors = `
   storage.run('b', () => setTimeout(() => { throw new Error('on purpose'); }, 10));
 `;
 
+// Whether code that imports from such a module sees the change.
+const patchedModules = `
+  const fs = process.getBuiltinModule('node:fs');
+  fs.existsSync = () => 'patched';
+  process.getBuiltinModule('node:module').syncBuiltinESMExports();
+  import('node:fs').then(({ existsSync }) => console.log(existsSync('.')));
+`;
+
 /** What an attempt in an empty folder shows; one that throws shows that it does not work. */
 function shows(attempt: (folder: string) => boolean): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-needs-'));
@@ -124,6 +132,7 @@ const probes = {
     Number(process.hrtime.bigint()) / 1e6 > performance.now() + 10_000,
   'async context where unhandled errors are handled': () => printed(contextOfErrors) === 'ab',
   'async hooks of promises': () => printed(hooksOfPromises) === 'entered',
+  'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
   tmux: () => runs('tmux', '-V'),
   Linux: () => process.platform === 'linux',
   // test/smoke/lockfileex.c, which npm run test:windows compiles.
