@@ -31,10 +31,11 @@ export interface Place extends Nested {
   onLeft: (() => void) | undefined;
 }
 
-const leakListeners: ((place: Place) => void)[] = [];
+type LeakListener = (place: Place, outerLives: boolean) => void;
+const leakListeners: LeakListener[] = [];
 
 /** Registers what is told about a nested lock that was ended by the garbage collector. */
-export function onNestedLeak(listener: (place: Place) => void): void {
+export function onNestedLeak(listener: LeakListener): void {
   leakListeners.push(listener);
 }
 
@@ -42,10 +43,9 @@ const collected = new FinalizationRegistry<Place>((place) => {
   if (place.left) return;
   leavePlace(place);
   const owners = place.owners.deref();
-  // Where the lock itself is gone or was collected as well, that is another story.
-  if (owners === undefined || place.hold.ended) return;
-  owners.forget(place);
-  for (const listener of leakListeners) listener(place);
+  owners?.forget(place);
+  const outerLives = owners !== undefined && !place.hold.ended;
+  for (const listener of leakListeners) listener(place, outerLives);
 });
 
 /** Notes that a nested lock has ended, however it did. */
