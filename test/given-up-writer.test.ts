@@ -5,6 +5,7 @@ import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { patience } from './helpers/slowness.js';
 
 // The thread of a wait that was given up is still blocked in the kernel, and cannot be woken. It must
 // not count as somebody who waits, or no reader would enter for as long as the present one stays.
@@ -76,7 +77,7 @@ test('a writer that gave up in the middle of the queue keeps no reader out', asy
   await expect(givenUp).resolves.toBe('ERR_LOCK_TIMEOUT');
   first.release();
   await reads;
-  using other = await lock(resource, { mode: 'shared', timeout: 5_000 });
+  using other = await lock(resource, { mode: 'shared', timeout: patience });
   expect(other.held).toBe(true);
   await expect(reader.run(({ kept }) => kept['lock'].held)).resolves.toBe(true);
 });
