@@ -90,11 +90,12 @@ test('lockSync waits for a lock of this thread that has a lease, until that ends
 
 needs('/proc')('lockSync and lock of one thread can wait for the same lock together', async () => {
   const resource = temporaryResource();
-  await holderFor(resource, 100);
+  const actor = await holderFor(resource, 0);
   const waiting = lock(resource);
   await untilBlocked(`${resource}.flock`, 1);
   const refused = () => lockSync(resource, { timeout: 20 });
   expect(refused).toThrow('timed out');
+  await actor.run(({ kept }) => kept['lock'].release());
   const held = await waiting;
   expect(held.held).toBe(true);
   expect(tryLock(resource)).toBeNull();
