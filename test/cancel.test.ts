@@ -284,3 +284,32 @@ test('with timeout 0, lock makes one attempt and answers through its promise', a
   await release();
   await expect(lock(resource, { timeout: 0 }).then((held) => held.held)).resolves.toBe(true);
 });
+
+test('one signal ends as many waits as there are, without a warning of a leak, and is forgotten then', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  const seen = await actor.run(async ({ holdfast }, resource) => {
+    const { getEventListeners } = process.getBuiltinModule('node:events');
+    const warnings: string[] = [];
+    process.on('warning', ({ name }) => warnings.push(name));
+    const held = holdfast.lockSync(resource);
+    const { signal } = new AbortController();
+    const granted = Array.from({ length: 20 }, () =>
+      holdfast.withLock(resource, { signal }, () => {}),
+    );
+    held.release();
+    await Promise.all(granted);
+    const left = getEventListeners(signal, 'abort').length;
+    const again = holdfast.lockSync(resource);
+    const ending = new AbortController();
+    const ended = Array.from({ length: 20 }, () =>
+      holdfast.lock(resource, { signal: ending.signal }).catch((error: Error) => error.name),
+    );
+    ending.abort();
+    const names = new Set(await Promise.all(ended));
+    again.release();
+    await new Promise(setImmediate);
+    return { warnings, left, names: [...names] };
+  }, resource);
+  expect(seen).toEqual({ warnings: [], left: 0, names: ['AbortError'] });
+});
