@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { type RequestDetails, requestFlags } from './native.js';
 import { printable } from './printable.js';
 
@@ -76,11 +77,19 @@ const suffix = '.flock';
 const mostLabelBytes = 200;
 const noDetails: [] = [];
 
+// Whatever it is, an object that cannot be converted to a string included.
+function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' && value !== null
+    ? inspect(value, { depth: 0, compact: true, breakLength: Number.POSITIVE_INFINITY })
+    : String(value);
+}
+
 /** The error for an argument that cannot be used. */
 export function invalid(name: string, expected: string, value: unknown): TypeError {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
   const error: TypeError & { code?: string } = new TypeError(
-    printable(`${name} must be ${expected}, not ${shown}`),
+    printable(`${name} must be ${expected}, not ${describe(value)}`),
   );
   error.code = 'ERR_INVALID_ARG_VALUE';
   return error;
@@ -110,11 +119,12 @@ function toPath(name: string, value: unknown): string {
   return path;
 }
 
-// The working directory may change while the lock is waited for, and a trailing slash would put the
-// lock file into the folder instead of beside it.
+// The working directory may change while the lock is waited for, and a slash, `.` or `..` at the end
+// would put the lock file into the folder instead of beside it.
 function absolute(path: string): string {
   const last = path.charCodeAt(path.length - 1);
-  return isAbsolute(path) && last !== 0x2f && last !== 0x5c ? path : resolve(path);
+  const named = last !== 0x2f && last !== 0x5c && last !== 0x2e;
+  return named && isAbsolute(path) ? path : resolve(path);
 }
 
 function toMode(value: unknown): LockMode {
