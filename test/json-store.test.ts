@@ -91,6 +91,9 @@ test('when fn throws, the old value stays and no temporary file is left', async 
 test('a value without JSON is refused', async () => {
   const file = temporaryStore('1');
   const store = jsonStore<unknown>(file);
+  await expect(store.updateOr({}, () => undefined)).rejects.toThrow(
+    'cannot hold undefined, which has no JSON (an update writes what its function returns)',
+  );
   await expect(store.write(undefined)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
   expect(readFileSync(file, 'utf8')).toBe('1');
 });

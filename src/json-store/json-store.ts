@@ -25,6 +25,9 @@ export interface JsonStoreOptions<T> extends StoreLockOptions {
 /** Makes the next value from the current one; it may renew or check the lock. */
 export type Change<T> = (value: T, lock: FileLock) => T | PromiseLike<T>;
 
+// The common slip is to change a value in place and to return nothing.
+const adviceForUpdates = ' (an update writes what its function returns)';
+
 interface Loaded<T> {
   readonly value: T;
   readonly version: BigIntStats;
@@ -188,7 +191,7 @@ export class JsonStore<T> {
   async #write(path: string, lock: FileLock, value: T, basis: Version | undefined): Promise<T> {
     const { schema, indent = 2 } = this.#options;
     const text: string | undefined = JSON.stringify(value, null, indent);
-    if (text === undefined) throw withoutJson(path, value);
+    if (text === undefined) throw withoutJson(path, value, adviceForUpdates);
     // What a reader would refuse is not written.
     await validate(schema, JSON.parse(text), path, 'would get');
     await replaceFile({
