@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers';
 import { describeThrown, LockLostError } from './errors.js';
 import { invalid, longestTimer } from './options.js';
 import { currentScope, lockOf, type Scope } from './scope.js';

@@ -1,3 +1,4 @@
+import { setImmediate, setTimeout } from 'node:timers';
 import { idleDeadlock, longWaitText } from './deadlock.js';
 import { reclaimLeaked } from './leak-check.js';
 import type { Hold } from './lock-file.js';
