@@ -6,7 +6,7 @@ import { currentScope, lockOf, type Scope } from './scope.js';
 /** What `guardProcess` can be told. */
 export interface GuardOptions {
   /** How long a broken scope has to finish before it loses its lock, in ms. Default 1,000. */
-  grace?: number;
+  grace?: number | undefined;
 }
 
 const defaultGraceMs = 1_000;

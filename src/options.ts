@@ -10,46 +10,46 @@ export type LockMode = 'exclusive' | 'shared';
 /** What `tryLock` can be told. */
 export interface TryLockOptions {
   /** Default `'exclusive'`. */
-  mode?: LockMode;
+  mode?: LockMode | undefined;
   /**
    * The longest time between renewals, in ms: a native watchdog takes the lock away from a holder
    * that does not call `renew()` in time, even while its event loop is blocked. Default: none.
    */
-  lease?: number;
+  lease?: number | undefined;
   /**
    * Held for longer than this many ms, the lock makes its own process check, by a garbage
    * collection, that the scope still exists. Default: never.
    */
-  leakCheck?: number;
+  leakCheck?: number | undefined;
   /** What the lock is for, shown to whoever waits. At most 198 bytes of its JSON are kept. */
-  label?: string;
+  label?: string | undefined;
   /** The exact lock file, instead of `<resource>.flock`. */
-  lockPath?: string;
+  lockPath?: string | undefined;
   /** Permissions of a new lock file, whatever the umask. Default `0o600`: whoever may open it may hold it. */
-  fileMode?: number;
+  fileMode?: number | undefined;
   /** Whether the holder record is written into the lock file. Default true; false never writes. */
-  record?: boolean;
+  record?: boolean | undefined;
   /** The fencing token starts above this, so that a store survives a deleted lock file. Default 0n. */
-  minToken?: bigint;
+  minToken?: bigint | undefined;
   /** Keep the stack of the taker for the warning about a leaked lock. Default false: it costs some µs. */
-  captureStack?: boolean;
+  captureStack?: boolean | undefined;
 }
 
 /** What `lockSync` can be told. */
 export interface LockSyncOptions extends TryLockOptions {
   /** How long to wait, in ms. Default `Infinity`; 0 makes one attempt. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** What `lock` and `withLock` can be told. */
 export interface LockOptions extends LockSyncOptions {
   /** Ends the wait: the promise rejects with `signal.reason`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Whether the async context that holds the lock may take it again, counted, until the outermost
    * release. Default false: that is a `LockDeadlockError`, because it would wait for itself.
    */
-  reentrant?: boolean;
+  reentrant?: boolean | undefined;
 }
 
 /** A validated request for a lock. */

@@ -85,6 +85,27 @@ describe('an option', () => {
     }
   });
 
+  // Type-checked with exactOptionalPropertyTypes: what a program passes on need not be there.
+  test('that is undefined is its default', async () => {
+    const resource = temporaryResource();
+    const nothing = {
+      mode: undefined,
+      timeout: undefined,
+      signal: undefined,
+      lease: undefined,
+      leakCheck: undefined,
+      label: undefined,
+      lockPath: undefined,
+      fileMode: undefined,
+      record: undefined,
+      minToken: undefined,
+      captureStack: undefined,
+      reentrant: undefined,
+    };
+    using held = await lock(resource, nothing);
+    expect(held).toMatchObject({ lockPath: `${resource}.flock`, mode: 'exclusive', token: 1n });
+  });
+
   test('signal that was aborted before lets nothing begin', async () => {
     const resource = temporaryResource();
     const signal = AbortSignal.abort(new Error('not today'));

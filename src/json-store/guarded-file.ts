@@ -21,13 +21,7 @@ export class GuardedFile {
   constructor(file: string | URL, options: StoreLockOptions) {
     this.#file = resolve(file instanceof URL ? fileURLToPath(file) : file);
     const { timeout, lease, leakCheck, label, lockPath } = options;
-    this.#options = {
-      ...(timeout !== undefined && { timeout }),
-      ...(lease !== undefined && { lease }),
-      ...(leakCheck !== undefined && { leakCheck }),
-      ...(label !== undefined && { label }),
-      ...(lockPath !== undefined && { lockPath }),
-    };
+    this.#options = { timeout, lease, leakCheck, label, lockPath };
   }
 
   /** The path without symbolic links: all spellings have one lock, and a link is not replaced. */

@@ -12,14 +12,14 @@ import { syncFolder } from './temporary-file.js';
 /** What `jsonStore` can be told; the options of the lock are those of `withLock`. */
 export interface JsonStoreOptions<T> extends StoreLockOptions {
   /** What the value must be, checked at each read and before each write. Default: anything. */
-  schema?: StandardSchema<T>;
+  schema?: StandardSchema<T> | undefined;
   /**
    * What happens to a file that is not JSON: `'error'` (the default) leaves it as it is, `'backup'`
    * moves it aside to `<file>.corrupt-<time>-<token>`.
    */
-  onCorrupt?: 'error' | 'backup';
+  onCorrupt?: 'error' | 'backup' | undefined;
   /** Spaces to indent by. Default 2; 0 writes one line. */
-  indent?: number;
+  indent?: number | undefined;
 }
 
 /** Makes the next value from the current one; it may renew or check the lock. */
