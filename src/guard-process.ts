@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers';
 import { describeThrown, LockLostError } from './errors.js';
 import { invalid, longestTimer } from './options.js';
 import { currentScope, lockOf, type Scope } from './scope.js';
@@ -6,7 +5,7 @@ import { currentScope, lockOf, type Scope } from './scope.js';
 /** What `guardProcess` can be told. */
 export interface GuardOptions {
   /** How long a broken scope has to finish before it loses its lock, in ms. Default 1,000. */
-  grace?: number | undefined;
+  grace?: number;
 }
 
 const defaultGraceMs = 1_000;

@@ -1,4 +1,3 @@
-import { clearTimeout, setTimeout } from 'node:timers';
 import { offAbort, onAbort } from './abort.js';
 import { LockTimeoutError } from './errors.js';
 import type { FileLock } from './file-lock.js';

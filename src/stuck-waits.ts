@@ -1,4 +1,3 @@
-import { setImmediate, setTimeout } from 'node:timers';
 import { idleDeadlock, longWaitText } from './deadlock.js';
 import { reclaimLeaked } from './leak-check.js';
 import type { Hold } from './lock-file.js';

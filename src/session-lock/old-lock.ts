@@ -1,4 +1,3 @@
-import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FileLock, tryLock } from '../index.js';
 import { defaultStaleMs } from './durations.js';
