@@ -28,7 +28,8 @@ onLeak((hold) => {
   process.emitWarning(
     printable(
       `the lock on ${hold.resource}${label} was leaked: nothing refers to its holder any more. ` +
-        `It was freed after ${seconds} s. Use withLock() or a using block.`,
+        `It was freed after ${seconds} s. Use withLock() or a using block, or keep the lock in a property ` +
+        `of globalThis to hold it until the process ends.`,
     ),
     {
       type: 'LockLeakWarning',
