@@ -177,6 +177,12 @@ export class FileLock implements Disposable, AsyncDisposable {
     this[Symbol.dispose]();
   }
 
+  /** What `JSON.stringify` shows; the token is a string there. */
+  toJSON(): object {
+    const { resource, lockPath, mode, label, token, previousHolder, held } = this;
+    return { resource, lockPath, mode, label, token: token?.toString(), previousHolder, held };
+  }
+
   /** @internal Called once each if the lock is lost; none may refer to this object. */
   get onLost(): Loss[] {
     this.#onLost ??= [];

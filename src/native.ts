@@ -112,14 +112,23 @@ function load(): Addon {
     process.dlopen(own, toNamespacedPath(addonPath));
     return own.exports as Addon;
   } catch (cause) {
-    const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? libc() : ''}`;
-    throw new Error(
-      `holdfast has no working native addon for ${platform} (Node ${process.version}). ` +
-        `Shipped are ${shipped.join(', ')}. To build one here, with a C++17 compiler and Python, ` +
-        `run: npx holdfast build`,
-      { cause },
+    throw new Error(loadAdvice(cause), { cause });
+  }
+}
+
+function loadAdvice(cause: unknown): string {
+  if ((cause as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED') {
+    return (
+      'holdfast is a native addon, and this process may not load any: ' +
+      'leave --no-addons out, or add --allow-addons to --permission'
     );
   }
+  const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? libc() : ''}`;
+  return (
+    `holdfast has no working native addon for ${platform} (Node ${process.version}) at ${addonPath}. ` +
+    `Shipped are ${shipped.join(', ')}. Where a bundler took this code elsewhere, declare holdfast ` +
+    `external. To build an addon here, with a C++17 compiler and Python, run: npx holdfast build`
+  );
 }
 
 export const addon = load();

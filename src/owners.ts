@@ -69,12 +69,15 @@ export class Owners {
 
   end(): void {
     this.#outermost = undefined;
-    this.#nested.clear();
+    if (this.#nested.size > 0) this.#nested.clear();
   }
 
-  nest(owner: Owner, nested: Nested): Place {
+  nest(owner: Owner, { hold, label, since, stack }: Nested): Place {
     const place: Place = {
-      ...nested,
+      hold,
+      label,
+      since,
+      stack,
       owner: new WeakRef(owner),
       owners: this.#self,
       left: false,

@@ -69,7 +69,7 @@ function run<T>(lock: FileLock, fn: LockScope<T>): T | Promise<T> {
   let promised: boolean;
   try {
     outcome = runInScope(lock, fn);
-    // Whatever was returned may throw when it is looked at.
+    // What is asked for its `then` may throw.
     promised = isPromiseLike(outcome);
   } catch (error) {
     releaseAfter(error, lock);
@@ -81,8 +81,8 @@ function run<T>(lock: FileLock, fn: LockScope<T>): T | Promise<T> {
   return outcome as T;
 }
 
-function isPromiseLike<T>(value: T | PromiseLike<T>): boolean {
-  return typeof (value as PromiseLike<T> | undefined)?.then === 'function';
+function isPromiseLike(value: unknown): boolean {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }
 
 function settle<T>(lock: FileLock, outcome: T | PromiseLike<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import { type LockOptions, lock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
+import { patience } from './helpers/slowness.js';
 
 /** A point that several tasks have to reach before any of them goes on. */
 function barrier(count: number): () => Promise<void> {
@@ -54,7 +55,7 @@ test('a task that merely queues behind a waiting one is no deadlock', async () =
   const bothInside = barrier(2);
   const holder = withLock(second, async () => {
     await bothInside();
-    await withLock(first, { timeout: 10_000 }, () => {});
+    await withLock(first, { timeout: patience }, () => {});
   });
   const other = withLock(first, async () => {
     await bothInside();

@@ -45,14 +45,15 @@ test('withLock frees the lock when the function rejects', async () => {
   expect(isFree(resource)).toBe(true);
 });
 
-test('withLock frees the lock when what the function returns cannot be looked at', async () => {
+test('withLock frees the lock when what the function returns cannot be asked whether it is a promise', async () => {
   const resource = temporaryResource();
-  const trap = Object.defineProperty({}, 'then', {
-    get() {
-      throw new Error('do not look');
+  const hostile = {
+    // biome-ignore lint/suspicious/noThenProperty: that is what is tested
+    get then() {
+      throw new Error('at its then');
     },
-  });
-  await expect(withLock(resource, () => trap)).rejects.toThrow('do not look');
+  };
+  await expect(withLock(resource, () => hostile)).rejects.toThrow('at its then');
   expect(isFree(resource)).toBe(true);
 });
 

@@ -20,8 +20,10 @@ function runs(command: string, ...args: string[]): boolean {
 }
 
 /** What another process of this runtime prints. */
-function printed(script: string): string {
-  return spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout?.trim() ?? '';
+function printed(script: string, ...flags: string[]): string {
+  return (
+    spawnSync(process.execPath, [...flags, '-e', script], { encoding: 'utf8' }).stdout?.trim() ?? ''
+  );
 }
 
 // Whether what hangs on a promise is announced when it is made, and again when it runs, so that an
@@ -55,6 +57,10 @@ const patchedModules = `
   import('node:fs').then(({ existsSync }) => console.log(existsSync('.')));
 `;
 
+const refusalOfAddons = `
+  try { process.dlopen({ exports: {} }, 'none.node'); } catch ({ code }) { console.log(code); }
+`;
+
 /** What an attempt in an empty folder shows; one that throws shows that it does not work. */
 function shows(attempt: (folder: string) => boolean): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-needs-'));
@@ -80,6 +86,15 @@ function showsOfOpenFile(attempt: (file: string) => boolean): boolean {
   });
 }
 
+function throws(attempt: () => void): boolean {
+  try {
+    attempt();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 function rustMinor(): number {
   const { stdout } = spawnSync('rustc', ['--version'], { encoding: 'utf8' });
   return Number(/^rustc 1\.(\d+)\./.exec(stdout ?? '')?.[1] ?? 0);
@@ -103,6 +118,13 @@ const probes = {
   'the right to mount': () => runs('unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'),
   'POSIX signals': () => 'SIGSTOP' in constants.signals,
   'POSIX permissions': () => typeof process.umask === 'function' && process.getuid !== undefined,
+  // Not for root, nor for Wine when root runs it.
+  'files that are protected from writing': () =>
+    shows((folder) => {
+      const file = join(folder, 'protected');
+      writeFileSync(file, '', { mode: 0o444 });
+      return throws(() => closeSync(openSync(file, 'r+')));
+    }),
   mkfifo: () => runs('mkfifo', '--version'),
   // Wine reports success and makes nothing.
   'symbolic links': () =>
@@ -133,8 +155,13 @@ const probes = {
   'async context where unhandled errors are handled': () => printed(contextOfErrors) === 'ab',
   'async hooks of promises': () => printed(hooksOfPromises) === 'entered',
   'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
+  'a flag that refuses addons': () =>
+    printed(refusalOfAddons, '--no-addons') === 'ERR_DLOPEN_DISABLED',
   tmux: () => runs('tmux', '-V'),
   Linux: () => process.platform === 'linux',
+  Windows: () => process.platform === 'win32',
+  // native/turnstile_none.cc tells why macOS has none.
+  'a queue before the lock': () => ['linux', 'win32'].includes(process.platform),
   // test/smoke/lockfileex.c, which npm run test:windows compiles.
   'lockfileex.exe': () => existsSync(process.env['HOLDFAST_LOCKFILEEX'] ?? ''),
 };
