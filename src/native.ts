@@ -67,6 +67,13 @@ interface Addon {
   ): void;
   keepAlive(alive: boolean): void;
   letGo(number: number): void;
+  /**
+   * Asks for the next turn of all threads of the process to collect garbage in the background: 0 where
+   * that is now, else after how many ms to ask again.
+   */
+  takeCollection(intervalMs: number): number;
+  /** Gives the place among those who ask up. */
+  leaveCollections(): void;
   flock(fd: number, mode: 0 | 1 | 2): number;
   /** Tries in the thread pool, holding nothing: 0 free, 1 held exclusively, 2 by sharers, or a failure. */
   probe(fd: number): Promise<number>;

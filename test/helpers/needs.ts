@@ -53,6 +53,14 @@ const refusalOfAddons = `
   try { process.dlopen({ exports: {} }, 'none.node'); } catch ({ code }) { console.log(code); }
 `;
 
+// Whether code that imports from such a module sees the change.
+const patchedModules = `
+  const fs = process.getBuiltinModule('node:fs');
+  fs.existsSync = () => 'patched';
+  process.getBuiltinModule('node:module').syncBuiltinESMExports();
+  import('node:fs').then(({ existsSync }) => console.log(existsSync('.')));
+`;
+
 /** What an attempt in an empty folder shows; one that throws shows that it does not work. */
 function shows(attempt: (folder: string) => boolean): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-needs-'));
@@ -148,6 +156,7 @@ const probes = {
   'async hooks of promises': () => printed(hooksOfPromises) === 'entered',
   'a flag that refuses addons': () =>
     printed(refusalOfAddons, '--no-addons') === 'ERR_DLOPEN_DISABLED',
+  'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
   tmux: () => runs('tmux', '-V'),
   Linux: () => process.platform === 'linux',
   Windows: () => process.platform === 'win32',
