@@ -74,7 +74,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       leakCheck: request.leakCheck,
       lease: request.lease,
       stack: request.captureStack ? (new Error('taken here').stack ?? null) : null,
-      since: performance.now(),
+      since: file.grantedAt(),
       number: file.number,
       ended: false,
     };
