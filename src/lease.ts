@@ -1,6 +1,6 @@
 import { LockExpiredError } from './errors.js';
 import { type Hold, LockFile, onLeak } from './lock-file.js';
-import { listen, status, unlisten } from './native.js';
+import { listenToLease, status, unlisten } from './native.js';
 import type { Loss, Owner } from './owners.js';
 import { traceExpire } from './tracing.js';
 
@@ -9,7 +9,7 @@ import { traceExpire } from './tracing.js';
  * a leaked one, but to all who wait for its loss: scopes that never settle, signals.
  */
 interface Lease {
-  readonly ticket: number;
+  readonly number: number;
   readonly losses: Set<readonly Loss[]>;
 }
 
@@ -20,10 +20,10 @@ export function startLease(file: LockFile, hold: Hold, milliseconds: number): nu
   let lease = leases.get(hold);
   if (lease === undefined) {
     const losses = new Set(file.owners.all.map(({ onLost }) => onLost));
-    lease = { ticket: listen(() => expire(hold)), losses };
+    lease = { number: listenToLease(() => expire(hold)), losses };
     leases.set(hold, lease);
   }
-  const result = file.limit(milliseconds, lease.ticket);
+  const result = file.limit(milliseconds, lease.number);
   if (result === status.done) hold.lease = milliseconds;
   if (result < status.done) forgetLease(hold);
   return result;
@@ -46,7 +46,7 @@ export function lossesOf(hold: Hold): Iterable<readonly Loss[]> {
 export function forgetLease(hold: Hold): void {
   const lease = leases.get(hold);
   if (lease === undefined) return;
-  unlisten(lease.ticket);
+  unlisten(lease.number);
   leases.delete(hold);
 }
 

@@ -2,10 +2,12 @@ import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
 import {
   addon,
+  type Ended,
   kept,
   listen,
   type NativeLockHandle,
   outcome,
+  outcomeTime,
   requestFlags,
   status,
   unlisten,
@@ -105,7 +107,6 @@ export class LockFile {
   readonly number: number;
   readonly #native: NativeLockHandle;
   readonly #remains: Remains;
-  #ticket = 0;
   readonly owners = new Owners();
 
   private constructor() {
@@ -173,26 +174,24 @@ export class LockFile {
     return this.tryAcquire(request, requestFlags.inTurn);
   }
 
-  /** Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()` failed. */
-  beginWait(onEnded: () => void): number {
-    return this.#native.beginWait(this.#listen(onEnded));
+  /**
+   * Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()`
+   * failed. When its result is `status.done`, the lock is held.
+   */
+  beginWait(onEnded: Ended): number {
+    listen(this.number, onEnded);
+    return this.#native.beginWait();
   }
 
   /** As `beginWait`, but opens in the waiting thread as well; `once` makes one attempt there. */
-  beginRemote(request: LockRequest, once: boolean, onEnded: () => void): number {
-    const ticket = this.#listen(onEnded);
-    return this.#native.beginRemote(
-      ticket,
-      once,
-      request.lockPath,
-      request.flags,
-      ...request.details,
-    );
+  beginRemote(request: LockRequest, once: boolean, onEnded: Ended): number {
+    listen(this.number, onEnded);
+    return this.#native.beginRemote(once, request.lockPath, request.flags, ...request.details);
   }
 
-  #listen(onEnded: () => void): number {
-    this.#ticket = listen(onEnded);
-    return this.#ticket;
+  /** Goes on with a wait for somebody else, who wants the same mode. */
+  changeRequest(request: LockRequest): void {
+    this.#native.changeRequest(request.lockPath, request.flags, ...request.details);
   }
 
   /** Gives a wait up. False when it has ended already: `finishWait` has the result. */
@@ -217,8 +216,9 @@ export class LockFile {
     }
   }
 
+  /** Takes what the wait was granted that `waitFor` has seen end. */
   finishWait(request: LockRequest): number {
-    unlisten(this.#ticket);
+    unlisten(this.number);
     return this.#native.finishWait(request.lockPath, request.flags, ...request.details);
   }
 
@@ -232,6 +232,11 @@ export class LockFile {
     return outcome[0] as bigint;
   }
 
+  /** `performance.now()` at the grant that was answered just now. */
+  grantedAt(): number {
+    return outcomeTime[0] as number;
+  }
+
   /** The record of a holder that never marked its release, for the grant that was answered just now. */
   grantedCrash(): string | null {
     return outcome[1] === 0n ? null : this.#native.crashedRecord();
@@ -243,8 +248,8 @@ export class LockFile {
   }
 
   /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */
-  limit(milliseconds: number, ticket: number): number {
-    return this.#native.limit(Math.ceil(Math.min(milliseconds, longestLease)), ticket);
+  limit(milliseconds: number, lease: number): number {
+    return this.#native.limit(Math.ceil(Math.min(milliseconds, longestLease)), lease);
   }
 
   get held(): boolean {
@@ -288,7 +293,7 @@ export class LockFile {
 
   /** Closes what is not held; a wait that was granted meanwhile is given back. */
   discard(): void {
-    unlisten(this.#ticket);
+    unlisten(this.number);
     this.#native.discard();
   }
 

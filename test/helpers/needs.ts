@@ -49,16 +49,16 @@ const contextOfErrors = `
   storage.run('b', () => setTimeout(() => { throw new Error('on purpose'); }, 10));
 `;
 
+const refusalOfAddons = `
+  try { process.dlopen({ exports: {} }, 'none.node'); } catch ({ code }) { console.log(code); }
+`;
+
 // Whether code that imports from such a module sees the change.
 const patchedModules = `
   const fs = process.getBuiltinModule('node:fs');
   fs.existsSync = () => 'patched';
   process.getBuiltinModule('node:module').syncBuiltinESMExports();
   import('node:fs').then(({ existsSync }) => console.log(existsSync('.')));
-`;
-
-const refusalOfAddons = `
-  try { process.dlopen({ exports: {} }, 'none.node'); } catch ({ code }) { console.log(code); }
 `;
 
 /** What an attempt in an empty folder shows; one that throws shows that it does not work. */
@@ -154,9 +154,9 @@ const probes = {
     Number(process.hrtime.bigint()) / 1e6 > performance.now() + 10_000,
   'async context where unhandled errors are handled': () => printed(contextOfErrors) === 'ab',
   'async hooks of promises': () => printed(hooksOfPromises) === 'entered',
-  'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
   'a flag that refuses addons': () =>
     printed(refusalOfAddons, '--no-addons') === 'ERR_DLOPEN_DISABLED',
+  'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
   tmux: () => runs('tmux', '-V'),
   Linux: () => process.platform === 'linux',
   Windows: () => process.platform === 'win32',
