@@ -242,7 +242,8 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
   environment->outcome_owner = Napi::Reference<Napi::BigUint64Array>::New(outcome, 1);
   environment->outcome_owner.SuppressDestruct();
   environment->outcome = const_cast<uint64_t*>(outcome.Data());
-  environment->time_origin = Milliseconds(MonotonicNow()) - info[3].As<Napi::Number>().DoubleValue();
+  environment->time_origin =
+      Milliseconds(MonotonicNow()) - info[3].As<Napi::Number>().DoubleValue();
   // Hooks run in reverse order: this one before the listener's own, which frees it.
   info.Env().AddCleanupHook(Environment::CleanUp, environment);
   return info.Env().Undefined();
