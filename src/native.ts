@@ -24,12 +24,7 @@ export const requestFlags = { exclusive: 1, record: 2, inTurn: 4, permissionsShi
 export interface NativeLockHandle {
   tryAcquire(path: string, flags: number, ...details: RequestDetails | []): number;
   /** Opens and waits in a thread of its own; `once` makes one attempt there instead. */
-  beginRemote(
-    once: boolean,
-    path: string,
-    flags: number,
-    ...details: RequestDetails | []
-  ): number;
+  beginRemote(once: boolean, path: string, flags: number, ...details: RequestDetails | []): number;
   beginWait(): number;
   abandonWait(): boolean;
   adoptWait(): boolean;
