@@ -160,7 +160,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   }
   Napi::Value Held(const Napi::CallbackInfo& info) { return Boolean(info, handle_.held()); }
   Napi::Value AgeMs(const Napi::CallbackInfo& info) {
-    return Number(info, Milliseconds(MonotonicNow() - handle_.held_since()));
+    return Number(info, static_cast<double>(MonotonicNow() - handle_.held_since()) / 1e6);
   }
   // The path has to do where the file could not be opened.
   Napi::Value Identity(const Napi::CallbackInfo& info) {
@@ -188,7 +188,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   bool detailed_ = false;
 };
 
-// (listener, processMembers, outcome, now): once for each environment, before anything else.
+// (listener, processMembers, outcome): once for each environment, before anything else.
 Napi::Value Initialize(const Napi::CallbackInfo& info) {
   Environment* const environment = EnvironmentOf(info.Env()).get();
   environment->process.Set(ToString(info[1]));
@@ -197,8 +197,6 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
   environment->outcome_owner = Napi::Reference<Napi::BigUint64Array>::New(outcome, 1);
   environment->outcome_owner.SuppressDestruct();
   environment->outcome = const_cast<uint64_t*>(outcome.Data());
-  environment->time_origin =
-      Milliseconds(MonotonicNow()) - info[3].As<Napi::Number>().DoubleValue();
   // Hooks run in reverse order: this one before the listener's own, which frees it.
   info.Env().AddCleanupHook(Environment::CleanUp, environment);
   return info.Env().Undefined();

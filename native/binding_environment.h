@@ -6,7 +6,6 @@
 #include <napi.h>
 
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <memory>
 
@@ -15,17 +14,13 @@
 
 namespace holdfast {
 
-inline double Milliseconds(int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
-
 struct Environment {
   ProcessRecord process;
   Turns turns;
   std::shared_ptr<Notifier> notifier;
-  // Token, crash flag and time of the latest grant, in memory that JavaScript reads without a call.
+  // Token and crash flag of the latest grant, in memory that JavaScript reads without a call.
   Napi::Reference<Napi::BigUint64Array> outcome_owner;
   uint64_t* outcome = nullptr;
-  // When performance.now() was 0, in ms.
-  double time_origin = 0;
   // Not hashed: that would bring arithmetic along that makes the binary for Windows 4 KB larger.
   std::map<uint32_t, LockHandle*> handles;
 
@@ -33,8 +28,6 @@ struct Environment {
     if (result != 0) return result;
     outcome[0] = handle.token();
     outcome[1] = handle.crashed_record().empty() ? 0 : 1;
-    const double granted = Milliseconds(handle.held_since()) - time_origin;
-    std::memcpy(&outcome[2], &granted, sizeof granted);
     return result;
   }
 

@@ -74,7 +74,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       leakCheck: request.leakCheck,
       lease: request.lease,
       stack: request.captureStack ? (new Error('taken here').stack ?? null) : null,
-      since: file.grantedAt(),
+      since: performance.now(),
       number: file.number,
       ended: false,
     };
