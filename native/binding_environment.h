@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 
+#include "collections.h"
 #include "lock_handle.h"
 #include "notifier.h"
 
@@ -35,6 +36,7 @@ struct Environment {
   // thread is waited for.
   static void CleanUp(Environment* environment) {
     if (environment->notifier != nullptr) environment->notifier->Close();
+    Collections::Get().Leave(environment);
     for (const auto& [number, handle] : environment->handles) handle->LetGo();
   }
 };
