@@ -85,7 +85,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       leakCheck: request.leakCheck,
       lease: request.lease,
       stack: stackOf(request),
-      since: file.grantedAt(),
+      since: performance.now(),
       number: file.number,
       ended: false,
       broken: false,
