@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "binding_probe.h"
+#include "collections.h"
 #include "lock_handle.h"
 #include "notifier.h"
 #include "os_thread.h"
@@ -32,6 +33,7 @@ struct Environment {
   // thread is waited for.
   static void CleanUp(Environment* environment) {
     if (environment->notifier != nullptr) environment->notifier->Close();
+    Collections::Get().Leave(environment);
     for (const auto& [number, handle] : environment->handles) handle->LetGo();
   }
 };
@@ -245,6 +247,20 @@ Napi::Value LetGo(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// (intervalMs): 0 where this environment may collect garbage now, else after how many ms to ask
+// again.
+Napi::Value TakeCollection(const Napi::CallbackInfo& info) {
+  const double interval = info[0].As<Napi::Number>().DoubleValue() * 1e6;
+  const int64_t wait = Collections::Get().Take(EnvironmentOf(info.Env()).get(), MonotonicNow(),
+                                               static_cast<int64_t>(interval));
+  return Napi::Number::New(info.Env(), static_cast<double>(wait) / 1e6);
+}
+
+Napi::Value LeaveCollections(const Napi::CallbackInfo& info) {
+  Collections::Get().Leave(EnvironmentOf(info.Env()).get());
+  return info.Env().Undefined();
+}
+
 // (fd, mode): mode is 0 to unlock, 1 for shared, 2 for exclusive.
 Napi::Value Flock(const Napi::CallbackInfo& info) {
   const Descriptor descriptor = FromNodeFd(info[0].As<Napi::Number>().Int32Value());
@@ -264,6 +280,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("initialize", Napi::Function::New<Initialize>(env, "initialize"));
   exports.Set("keepAlive", Napi::Function::New<KeepAlive>(env, "keepAlive"));
   exports.Set("letGo", Napi::Function::New<LetGo>(env, "letGo"));
+  exports.Set("takeCollection", Napi::Function::New<TakeCollection>(env, "takeCollection"));
+  exports.Set("leaveCollections", Napi::Function::New<LeaveCollections>(env, "leaveCollections"));
   exports.Set("flock", Napi::Function::New<Flock>(env, "flock"));
   exports.Set("probe", Napi::Function::New<Probe>(env, "probe"));
   return exports;

@@ -1,6 +1,7 @@
 import { LockExpiredError } from './errors.js';
-import { type Hold, LockFile, type Loss, type Owner, onLeak } from './lock-file.js';
+import { type Hold, LockFile, onLeak } from './lock-file.js';
 import { listen, status, unlisten } from './native.js';
+import type { Loss, Owner } from './owners.js';
 import { traceExpire } from './tracing.js';
 
 /**
@@ -18,7 +19,7 @@ const leases = new Map<Hold, Lease>();
 export function startLease(file: LockFile, hold: Hold, milliseconds: number): number {
   let lease = leases.get(hold);
   if (lease === undefined) {
-    const losses = new Set(file.owners.map(({ onLost }) => onLost));
+    const losses = new Set(file.owners.all.map(({ onLost }) => onLost));
     lease = { ticket: listen(() => expire(hold)), losses };
     leases.set(hold, lease);
   }
@@ -35,6 +36,11 @@ export function joinLease(hold: Hold, { onLost }: Owner): void {
 
 export function leaveLease(hold: Hold, { onLost }: Owner): void {
   leases.get(hold)?.losses.delete(onLost);
+}
+
+/** Those who will be told of the end of the lease, also where they nested and were collected. */
+export function lossesOf(hold: Hold): Iterable<readonly Loss[]> {
+  return leases.get(hold)?.losses ?? [];
 }
 
 export function forgetLease(hold: Hold): void {

@@ -1,5 +1,5 @@
+import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
-import type { LockLostError } from './errors.js';
 import {
   addon,
   kept,
@@ -11,6 +11,7 @@ import {
   unlisten,
 } from './native.js';
 import { type LockRequest, longestLease } from './options.js';
+import { type Owner, Owners } from './owners.js';
 
 /**
  * What is known of one hold. Plain data on purpose: it may be kept by anyone (async contexts, the
@@ -31,19 +32,13 @@ export interface Hold {
   readonly number: number;
   /** True from the moment that the lock was released, lost or found leaked. */
   ended: boolean;
+  /** Whether its scope broke, so that the lock will be taken away soon. */
+  broken: boolean;
 }
 
-/** Why a lock is taken away from its holder. */
-export type LossCause = 'lease' | 'releaseAll' | LockLostError;
-
-/** What is told that a lock is lost. */
-export type Loss = (error: LockLostError) => void;
-
-/** Whoever has to be told when the lock is taken away from it. */
-export interface Owner {
-  /** Called once each when that happens; none may refer to the owner. */
-  readonly onLost: readonly Loss[];
-  takeAway(cause: LossCause): void;
+/** Whether nothing but whoever holds it can end this hold. */
+export function isEndless({ lease, broken }: Hold): boolean {
+  return lease === 0 && !broken;
 }
 
 /** Whoever may take a lock over, still locked, instead of letting it go. */
@@ -61,7 +56,6 @@ export interface Successor {
 // that, but its limit has to be one that the native clock can add up.
 const longestBlockMs = isMainThread ? 1e9 : 20;
 
-const nobody: Owner[] = [];
 const mostPooled = 64;
 const pool: LockFile[] = [];
 const all = new Map<number, WeakRef<LockFile>>();
@@ -112,8 +106,7 @@ export class LockFile {
   readonly #native: NativeLockHandle;
   readonly #remains: Remains;
   #ticket = 0;
-  /** The outermost holder first, then those that nest in it. */
-  owners = nobody;
+  readonly owners = new Owners();
 
   private constructor() {
     lastNumber += 1;
@@ -135,7 +128,7 @@ export class LockFile {
   /** The outermost holder of a hold, while it lasts and somebody refers to it. */
   static ownerOf(hold: Hold): Owner | undefined {
     const file = LockFile.byNumber(hold.number);
-    return file?.hold === hold ? file.owners[0] : undefined;
+    return file?.hold === hold ? file.owners.first : undefined;
   }
 
   /** All objects that exist, held or not. */
@@ -150,7 +143,7 @@ export class LockFile {
   recycle(): void {
     this.#remains.hold = null;
     this.#remains.successor = null;
-    this.owners = nobody;
+    this.owners.end();
     if (pool.length < mostPooled) pool.push(this);
   }
 
@@ -215,10 +208,12 @@ export class LockFile {
   /** Blocks this thread until the wait has ended, or answers `status.contended` when the time is over. */
   waitFor(milliseconds: number): number {
     const end = performance.now() + milliseconds;
-    for (;;) {
-      const left = Math.max(0, end - performance.now());
-      const result = this.#native.waitFor(Math.min(Math.ceil(left), longestBlockMs));
-      if (result === status.done || left === 0) return result;
+    for (let left = milliseconds; ; ) {
+      const step = Math.min(Math.ceil(left), longestBlockMs);
+      const result = this.#native.waitFor(step);
+      // Counted down as well: the clock may be the fake one of a test, and stand still.
+      left = Math.min(left - step, end - performance.now());
+      if (result === status.done || left <= 0) return result;
     }
   }
 
@@ -244,7 +239,7 @@ export class LockFile {
 
   begin(hold: Hold, owner: Owner): void {
     this.#remains.hold = hold;
-    this.owners = [owner];
+    this.owners.begin(owner);
   }
 
   /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */

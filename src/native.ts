@@ -67,6 +67,13 @@ interface Addon {
   ): void;
   keepAlive(alive: boolean): void;
   letGo(number: number): void;
+  /**
+   * Asks for the next turn of all threads of the process to collect garbage in the background: 0 where
+   * that is now, else after how many ms to ask again.
+   */
+  takeCollection(intervalMs: number): number;
+  /** Gives the place among those who ask up. */
+  leaveCollections(): void;
   flock(fd: number, mode: 0 | 1 | 2): number;
   /** Tries in the thread pool, holding nothing: 0 free, 1 held exclusively, 2 by sharers, or a failure. */
   probe(fd: number): Promise<number>;
@@ -105,14 +112,23 @@ function load(): Addon {
     process.dlopen(own, toNamespacedPath(addonPath));
     return own.exports as Addon;
   } catch (cause) {
-    const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? libc() : ''}`;
-    throw new Error(
-      `holdfast has no working native addon for ${platform} (Node ${process.version}). ` +
-        `Shipped are ${shipped.join(', ')}. To build one here, with a C++17 compiler and Python, ` +
-        `run: npx holdfast build`,
-      { cause },
+    throw new Error(loadAdvice(cause), { cause });
+  }
+}
+
+function loadAdvice(cause: unknown): string {
+  if ((cause as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED') {
+    return (
+      'holdfast is a native addon, and this process may not load any: ' +
+      'leave --no-addons out, or add --allow-addons to --permission'
     );
   }
+  const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? libc() : ''}`;
+  return (
+    `holdfast has no working native addon for ${platform} (Node ${process.version}) at ${addonPath}. ` +
+    `Shipped are ${shipped.join(', ')}. Where a bundler took this code elsewhere, declare holdfast ` +
+    `external. To build an addon here, with a C++17 compiler and Python, run: npx holdfast build`
+  );
 }
 
 export const addon = load();

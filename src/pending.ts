@@ -1,3 +1,4 @@
+import { offAbort, onAbort } from './abort.js';
 import { LockTimeoutError } from './errors.js';
 import type { FileLock } from './file-lock.js';
 import { findHolders } from './find-holders.js';
@@ -56,7 +57,7 @@ export function promiseLock(request: LockRequest, cancel: () => void, forThread 
     const ended = settle;
     settle = undefined;
     clearTimeout(timer);
-    signal?.removeEventListener('abort', onAbort);
+    if (signal !== undefined) offAbort(signal, giveUpByAbort);
     if (counted) count(-1);
     traceWaitEnd(trace, error);
     return ended;
@@ -67,11 +68,11 @@ export function promiseLock(request: LockRequest, cancel: () => void, forThread 
     const reason = error();
     end(reason)?.reject(reason);
   };
-  const onAbort = () => giveUp(() => signal?.reason);
+  const giveUpByAbort = () => giveUp(() => signal?.reason);
 
   if (!forThread) keepAlive();
   traceWait(trace);
-  signal?.addEventListener('abort', onAbort);
+  if (signal !== undefined) onAbort(signal, giveUpByAbort);
   // Nobody waits 24 days. One attempt on a remote file system takes as long as it takes.
   if (timeout <= longestTimer && (timeout > 0 || !request.remote))
     timer = setTimeout(() => giveUp(() => timeoutError(request)), timeout);

@@ -1,6 +1,6 @@
 import { AbandonedWaits } from './abandoned-waits.js';
 import { LocalHolders } from './local-holders.js';
-import { type Hold, LockFile, type Successor } from './lock-file.js';
+import { type Hold, isEndless, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
 import { timeoutError } from './pending.js';
@@ -76,7 +76,7 @@ export class WaitQueue implements Successor {
 
   /** What all here wait for if only this thread can end it, by a release. */
   get endlessHold(): Hold | undefined {
-    return this.#wait === null ? this.holds.find(({ lease }) => lease === 0) : undefined;
+    return this.#wait === null ? this.holds.find(isEndless) : undefined;
   }
 
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
