@@ -5,12 +5,14 @@
 #define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
+#include <cstring>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "binding_probe.h"
+#include "collections.h"
 #include "lock_handle.h"
 #include "notifier.h"
 #include "os_thread.h"
@@ -22,9 +24,11 @@ struct Environment {
   ProcessRecord process;
   Turns turns;
   std::shared_ptr<Notifier> notifier;
-  // Token and crash flag of the latest grant, in memory that JavaScript reads without a call.
+  // Token, crash flag and time of the latest grant, in memory that JavaScript reads without a call.
   Napi::Reference<Napi::BigUint64Array> outcome_owner;
   uint64_t* outcome = nullptr;
+  // Where performance.now() began, in ms.
+  double time_origin = 0;
   // Not hashed: that would bring arithmetic along that makes the binary for Windows 4 KB larger.
   std::map<uint32_t, LockHandle*> handles;
 
@@ -32,6 +36,7 @@ struct Environment {
   // thread is waited for.
   static void CleanUp(Environment* environment) {
     if (environment->notifier != nullptr) environment->notifier->Close();
+    Collections::Get().Leave(environment);
     for (const auto& [number, handle] : environment->handles) handle->LetGo();
   }
 };
@@ -59,8 +64,16 @@ void ReadPath(const Napi::Value& value, LockHandle* handle) {
   }
 }
 
-uintptr_t ToTicket(const Napi::Value& value) {
-  return static_cast<uintptr_t>(value.As<Napi::Number>().Int64Value());
+double Milliseconds(int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
+
+int Outcome(const Environment& environment, const LockHandle& handle, int result) {
+  if (result == 0) {
+    environment.outcome[0] = handle.token();
+    environment.outcome[1] = handle.crashed_record().empty() ? 0 : 1;
+    const double now = Milliseconds(handle.held_since()) - environment.time_origin;
+    std::memcpy(&environment.outcome[2], &now, sizeof now);
+  }
+  return result;
 }
 
 class HandleObject final : public Napi::ObjectWrap<HandleObject> {
@@ -73,6 +86,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
                            InstanceMethod<&HandleObject::BeginRemote>("beginRemote"),
                            InstanceMethod<&HandleObject::AbandonWait>("abandonWait"),
                            InstanceMethod<&HandleObject::AdoptWait>("adoptWait"),
+                           InstanceMethod<&HandleObject::ChangeRequest>("changeRequest"),
                            InstanceMethod<&HandleObject::WaitFor>("waitFor"),
                            InstanceMethod<&HandleObject::FinishWait>("finishWait"),
                            InstanceMethod<&HandleObject::TakeOver>("takeOver"),
@@ -130,14 +144,10 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
     return Napi::Boolean::New(info.Env(), value);
   }
   Napi::Value Outcome(const Napi::CallbackInfo& info, int result) {
-    if (result == 0) {
-      environment_->outcome[0] = handle_.token();
-      environment_->outcome[1] = handle_.crashed_record().empty() ? 0 : 1;
-    }
-    return Number(info, result);
+    return Number(info, holdfast::Outcome(*environment_, handle_, result));
   }
-  LockWaiter::Ended NotifyWith(uintptr_t ticket) {
-    return [notifier = environment_->notifier, ticket] { notifier->Notify(ticket); };
+  LockWaiter::Ended NotifyWith(intptr_t subject) {
+    return [notifier = environment_->notifier, subject] { notifier->Notify(subject); };
   }
 
   Napi::Value TryAcquire(const Napi::CallbackInfo& info) {
@@ -145,7 +155,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
     return Outcome(info, handle_.TryAcquire());
   }
   Napi::Value BeginWait(const Napi::CallbackInfo& info) {
-    return Number(info, handle_.BeginWait(NotifyWith(ToTicket(info[0]))));
+    return Number(info, handle_.BeginWait(NotifyWith(number_)));
   }
   Napi::Value AbandonWait(const Napi::CallbackInfo& info) {
     return Boolean(info, handle_.AbandonWait());
@@ -156,13 +166,17 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   Napi::Value WaitFor(const Napi::CallbackInfo& info) {
     return Number(info, handle_.WaitFor(info[0].As<Napi::Number>().Int64Value()));
   }
-  // (ticket, once, request)
+  // (once, request)
   Napi::Value BeginRemote(const Napi::CallbackInfo& info) {
-    ReadRequest(info, 2);
-    const bool once = info[1].As<Napi::Boolean>().Value();
-    return Number(info, handle_.BeginRemote(once, NotifyWith(ToTicket(info[0]))));
+    ReadRequest(info, 1);
+    const bool once = info[0].As<Napi::Boolean>().Value();
+    return Number(info, handle_.BeginRemote(once, NotifyWith(number_)));
   }
-  // The request again: whoever adopted the wait has a label of its own.
+  // Whoever goes on with a wait has a label of its own.
+  Napi::Value ChangeRequest(const Napi::CallbackInfo& info) {
+    ReadRequest(info, 0);
+    return info.Env().Undefined();
+  }
   Napi::Value FinishWait(const Napi::CallbackInfo& info) {
     ReadRequest(info, 0);
     return Outcome(info, handle_.FinishWait());
@@ -183,14 +197,15 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   }
   Napi::Value Limit(const Napi::CallbackInfo& info) {
     const int64_t milliseconds = info[0].As<Napi::Number>().Int64Value();
-    return Number(info, handle_.Limit(milliseconds, NotifyWith(ToTicket(info[1]))));
+    const auto lease = static_cast<intptr_t>(info[1].As<Napi::Number>().Int64Value());
+    return Number(info, handle_.Limit(milliseconds, NotifyWith(lease)));
   }
   Napi::Value IsAwaited(const Napi::CallbackInfo& info) {
     return Boolean(info, handle_.IsAwaited());
   }
   Napi::Value Held(const Napi::CallbackInfo& info) { return Boolean(info, handle_.held()); }
   Napi::Value AgeMs(const Napi::CallbackInfo& info) {
-    return Number(info, static_cast<double>(MonotonicNow() - handle_.held_since()) / 1e6);
+    return Number(info, Milliseconds(MonotonicNow() - handle_.held_since()));
   }
   // The path has to do where the file could not be opened.
   Napi::Value Identity(const Napi::CallbackInfo& info) {
@@ -218,7 +233,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   bool detailed_ = false;
 };
 
-// (listener, processMembers, outcome): once for each environment, before anything else.
+// (listener, processMembers, outcome, now): once for each environment, before anything else.
 Napi::Value Initialize(const Napi::CallbackInfo& info) {
   Environment* const environment = EnvironmentOf(info.Env()).get();
   environment->process.Set(ToString(info[1]));
@@ -227,6 +242,7 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
   environment->outcome_owner = Napi::Reference<Napi::BigUint64Array>::New(outcome, 1);
   environment->outcome_owner.SuppressDestruct();
   environment->outcome = const_cast<uint64_t*>(outcome.Data());
+  environment->time_origin = Milliseconds(MonotonicNow()) - info[3].As<Napi::Number>().DoubleValue();
   // Hooks run in reverse order: this one before the listener's own, which frees it.
   info.Env().AddCleanupHook(Environment::CleanUp, environment);
   return info.Env().Undefined();
@@ -242,6 +258,20 @@ Napi::Value LetGo(const Napi::CallbackInfo& info) {
   const auto& handles = EnvironmentOf(info.Env())->handles;
   const auto found = handles.find(info[0].As<Napi::Number>().Uint32Value());
   if (found != handles.end()) found->second->LetGo();
+  return info.Env().Undefined();
+}
+
+// (intervalMs): 0 where this environment may collect garbage now, else after how many ms to ask
+// again.
+Napi::Value TakeCollection(const Napi::CallbackInfo& info) {
+  const double interval = info[0].As<Napi::Number>().DoubleValue() * 1e6;
+  const int64_t wait = Collections::Get().Take(EnvironmentOf(info.Env()).get(), MonotonicNow(),
+                                               static_cast<int64_t>(interval));
+  return Napi::Number::New(info.Env(), static_cast<double>(wait) / 1e6);
+}
+
+Napi::Value LeaveCollections(const Napi::CallbackInfo& info) {
+  Collections::Get().Leave(EnvironmentOf(info.Env()).get());
   return info.Env().Undefined();
 }
 
@@ -264,12 +294,34 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("initialize", Napi::Function::New<Initialize>(env, "initialize"));
   exports.Set("keepAlive", Napi::Function::New<KeepAlive>(env, "keepAlive"));
   exports.Set("letGo", Napi::Function::New<LetGo>(env, "letGo"));
+  exports.Set("takeCollection", Napi::Function::New<TakeCollection>(env, "takeCollection"));
+  exports.Set("leaveCollections", Napi::Function::New<LeaveCollections>(env, "leaveCollections"));
   exports.Set("flock", Napi::Function::New<Flock>(env, "flock"));
   exports.Set("probe", Napi::Function::New<Probe>(env, "probe"));
   return exports;
 }
 
 }  // namespace
+
+void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* subject) {
+  if (env == nullptr) return;
+  const auto number = reinterpret_cast<intptr_t>(subject);
+  int result = 0;
+  if (number > 0) {
+    // Before JavaScript is called, which would have to call back for it.
+    const Environment& environment = *EnvironmentOf(env);
+    const auto found = environment.handles.find(static_cast<uint32_t>(number));
+    // Else JavaScript has finished it or given it up, perhaps for another one.
+    if (found == environment.handles.end() || !found->second->WaitHasEnded()) return;
+    result = Outcome(environment, *found->second, found->second->FinishWait());
+  }
+  const napi_value arguments[] = {Napi::Number::New(env, static_cast<double>(number)),
+                                  Napi::Number::New(env, result)};
+  // Not listener.Call(): an environment that is ending still runs its loop, but no JavaScript, and
+  // that must not become an error of anybody.
+  napi_call_function(env, env.Undefined(), listener, 2, arguments, nullptr);
+}
+
 }  // namespace holdfast
 
 static Napi::Object InitModule(Napi::Env env, Napi::Object exports) {

@@ -66,6 +66,7 @@ class LockHandle final {
   bool AbandonWait();
   bool AdoptWait();
   int WaitFor(int64_t milliseconds);
+  bool WaitHasEnded() const { return waiter_ != nullptr && waiter_->HasEnded(); }
   // Takes what the ended wait was granted.
   int FinishWait();
 

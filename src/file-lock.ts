@@ -2,10 +2,12 @@ import { asyncDispose, dispose } from './dispose.js';
 import { LockExpiredError, LockLostError } from './errors.js';
 import { type HolderRecord, parseHolderRecord } from './holder-record.js';
 import { unwatchForLeak, watchForLeak } from './leak-check.js';
-import { forgetLease, joinLease, leaveLease, startLease } from './lease.js';
-import type { Hold, LockFile, Loss, LossCause } from './lock-file.js';
+import { forgetLease, joinLease, leaveLease, lossesOf, startLease } from './lease.js';
+import type { Hold, LockFile } from './lock-file.js';
 import { status } from './native.js';
+import type { NestedQueue } from './nested-queue.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
+import { type Loss, type LossCause, leavePlace, type Place } from './owners.js';
 import { errorFrom } from './system-error.js';
 import { traceHold, traceRelease } from './tracing.js';
 
@@ -45,7 +47,8 @@ export class FileLock implements Disposable, AsyncDisposable {
   #announced: LockLostError | null = null;
   #controller: AbortController | undefined;
   #onLost: Loss[] | undefined;
-  #onRelease: (() => void) | undefined;
+  #place: Place | undefined;
+  #nestedQueue: NestedQueue | undefined;
 
   /** @internal Takes over a lock that was just granted, or nests in the one that `outer` holds. */
   constructor(file: LockFile, request: LockRequest, outer?: FileLock) {
@@ -58,7 +61,13 @@ export class FileLock implements Disposable, AsyncDisposable {
       this.token = outer.token;
       this.previousHolder = outer.previousHolder;
       this.#hold = outer.#hold;
-      file.owners.push(this);
+      this.#announced = outer.#announced;
+      this.#place = file.owners.nest(this, {
+        hold: this.#hold,
+        label: this.label,
+        since: performance.now(),
+        stack: stackOf(request),
+      });
       if (this.#hold.lease > 0) joinLease(this.#hold, this);
       return;
     }
@@ -74,10 +83,11 @@ export class FileLock implements Disposable, AsyncDisposable {
       label: this.label,
       leakCheck: request.leakCheck,
       lease: request.lease,
-      stack: request.captureStack ? (new Error('taken here').stack ?? null) : null,
-      since: performance.now(),
+      stack: stackOf(request),
+      since: file.grantedAt(),
       number: file.number,
       ended: false,
+      broken: false,
     };
     file.begin(this.#hold, this);
     if (request.lease > 0) this.#startLease();
@@ -141,14 +151,13 @@ export class FileLock implements Disposable, AsyncDisposable {
       this.takeAway('lease');
       return;
     }
-    if (file.owners.length > 1) {
-      file.owners.splice(file.owners.indexOf(this), 1);
+    if (file.owners.leave(this.#place)) {
+      this.#file = null;
       if (this.#hold.lease > 0) leaveLease(this.#hold, this);
     } else {
       this.#giveUp(file);
     }
-    this.#file = null;
-    this.#onRelease?.();
+    this.#leave();
   }
 
   /** As `release()`, but a lock that cannot be unlocked ends all the same, with an error. */
@@ -177,9 +186,15 @@ export class FileLock implements Disposable, AsyncDisposable {
     return this.#onLost;
   }
 
-  /** @internal Called once when this object is done with the lock. */
-  set onRelease(listener: () => void) {
-    this.#onRelease = listener;
+  /** @internal Those that nest in this lock, if it nests itself. */
+  get nestedQueue(): NestedQueue | undefined {
+    return this.#nestedQueue;
+  }
+
+  /** @internal `onLeft` is called once when this nested lock has ended, however it did. */
+  nestWith(queue: NestedQueue, onLeft: () => void): void {
+    this.#nestedQueue = queue;
+    if (this.#place !== undefined) this.#place.onLeft = onLeft;
   }
 
   /** @internal */
@@ -199,22 +214,29 @@ export class FileLock implements Disposable, AsyncDisposable {
 
   /** @internal Aborts the signal although the lock is still held: its holder has little time left. */
   announceLoss(error: LockLostError): void {
-    for (const owner of this.#file?.owners ?? []) {
-      (owner as FileLock).#announced = error;
-      (owner as FileLock).#controller?.abort(error);
-    }
+    const owners = (this.#file?.owners.all ?? []) as FileLock[];
+    for (const owner of owners) owner.#announced = error;
+    for (const owner of owners) owner.#controller?.abort(error);
   }
 
   /** @internal Ends the hold for this object and all that share it, and tells them why. */
   takeAway(cause: LossCause): void {
     const file = this.#file;
     if (file === null) return;
-    const { owners, successor } = file;
+    const { successor } = file;
+    const owners = file.owners.all as FileLock[];
+    const told = new Set([...owners.map(({ onLost }) => onLost), ...lossesOf(this.#hold)]);
     const error = this.#lossFrom(cause);
+    // All of them first: those who are told may do anything, also with the next holder of this file.
+    for (const owner of owners) owner.#lose(error);
     file.forceUnlock();
-    this.#end(file);
-    for (const owner of owners) (owner as FileLock).#lose(error);
+    this.#end();
+    for (const listeners of told) {
+      for (const listener of listeners) listener(error);
+    }
+    for (const owner of owners) owner.#leave();
     successor?.vanished(file.number);
+    file.recycle();
   }
 
   /** @internal Ends a lock that could not be released and that nobody is left to release again. */
@@ -226,27 +248,30 @@ export class FileLock implements Disposable, AsyncDisposable {
   #giveUp(file: LockFile): void {
     const { successor } = file;
     if (successor !== null) {
-      successor.takeFrom(file, () => this.#end(file));
-      return;
+      successor.takeFrom(file, () => this.#end());
+    } else {
+      const result = file.unlock();
+      if (result < 0) throw errorFrom(result, this);
+      this.#end();
     }
-    const result = file.unlock();
-    if (result < 0) throw errorFrom(result, this);
-    this.#end(file);
+    file.recycle();
   }
 
   #lose(error: LockLostError): void {
     this.#file = null;
     this.#lost = error;
-    for (const listener of this.#onLost ?? []) listener(error);
-    this.#onRelease?.();
   }
 
-  #end(file: LockFile): void {
+  #leave(): void {
+    if (this.#place !== undefined) leavePlace(this.#place);
+  }
+
+  #end(): void {
+    this.#file = null;
     this.#hold.ended = true;
     if (this.#hold.lease > 0) forgetLease(this.#hold);
     if (this.#hold.leakCheck > 0) unwatchForLeak(this.#hold);
     traceRelease(this.#hold);
-    file.recycle();
   }
 
   // Without a thread to watch it there is no lease, and without the lease no lock.
@@ -281,6 +306,13 @@ export class FileLock implements Disposable, AsyncDisposable {
   #lostError(message: string, cause?: unknown): LockLostError {
     return new LockLostError(message, { resource: this.resource, lockPath: this.lockPath, cause });
   }
+}
+
+function stackOf({ captureStack }: LockRequest): string | null {
+  if (!captureStack) return null;
+  const taken = new Error('taken here');
+  Error.captureStackTrace(taken, FileLock);
+  return taken.stack ?? null;
 }
 
 // Outside the class, so that it is no closure over the lock.

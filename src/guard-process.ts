@@ -27,6 +27,7 @@ function breakScope(scope: Scope, error: unknown, grace: number): void {
     `the scope that holds the lock on ${hold.resource} broke: ${describeThrown(error)}`,
     { resource: hold.resource, lockPath: hold.lockPath, cause: error },
   );
+  hold.broken ||= grace <= longestTimer;
   lockOf(scope)?.announceLoss(loss);
   if (grace > longestTimer) return;
   setTimeout(() => {

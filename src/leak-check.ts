@@ -2,7 +2,9 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type Hold, onLeak } from './lock-file.js';
+import { addon } from './native.js';
 import { longestTimer } from './options.js';
+import { onNestedLeak } from './owners.js';
 import { printable } from './printable.js';
 import { traceLeak } from './tracing.js';
 
@@ -16,27 +18,35 @@ const watched = new Map<Hold, number>();
 let timer: NodeJS.Timeout | undefined;
 let nextCheck = Number.POSITIVE_INFINITY;
 let lastCollection = Number.NEGATIVE_INFINITY;
+let turn = Number.NEGATIVE_INFINITY;
 let running: Promise<number> | undefined;
 let leaked = 0;
 
-onLeak((hold) => {
+function report(leak: Hold, what: string): void {
   leaked += 1;
-  watched.delete(hold);
-  traceLeak(hold);
-  const seconds = ((performance.now() - hold.since) / 1000).toFixed(1);
-  const label = hold.label === null ? '' : ` ("${hold.label}")`;
+  traceLeak(leak);
+  const seconds = ((performance.now() - leak.since) / 1000).toFixed(1);
+  const label = leak.label === null ? '' : ` ("${leak.label}")`;
   process.emitWarning(
     printable(
-      `the lock on ${hold.resource}${label} was leaked: nothing refers to its holder any more. ` +
+      `the ${what} on ${leak.resource}${label} was leaked: nothing refers to its holder any more. ` +
         `It was freed after ${seconds} s. Use withLock() or a using block, or keep the lock in a property ` +
         `of globalThis to hold it until the process ends.`,
     ),
     {
       type: 'LockLeakWarning',
       code: 'HOLDFAST_LEAK',
-      detail: hold.stack ?? 'Set captureStack: true to see who took it.',
+      detail: leak.stack ?? 'Set captureStack: true to see who took it.',
     },
   );
+}
+
+onLeak((hold) => {
+  watched.delete(hold);
+  report(hold, 'lock');
+});
+onNestedLeak(({ hold, label, since, stack }) => {
+  report({ ...hold, label, since, stack }, 'nested lock');
 });
 
 // A full collection on request is not in Node's API; this is the documented flag, set late. Bun has
@@ -64,7 +74,7 @@ async function collectLeaked(): Promise<number> {
   await nextTurn();
   collect ??= findCollector();
   collect();
-  for (let turn = 0; turn < turnsForFinalisers; turn += 1) await nextTurn();
+  for (let count = 0; count < turnsForFinalisers; count += 1) await nextTurn();
   return leaked - before;
 }
 
@@ -100,7 +110,7 @@ export function unwatchForLeak(hold: Hold): void {
 }
 
 function checkAt(due: number): void {
-  const at = Math.max(due, lastCollection + backgroundIntervalMs);
+  const at = Math.max(due, lastCollection + backgroundIntervalMs, turn);
   if (at >= nextCheck) return;
   clearTimeout(timer);
   nextCheck = at;
@@ -111,12 +121,17 @@ function checkAt(due: number): void {
 function check(): void {
   const now = performance.now();
   nextCheck = Number.POSITIVE_INFINITY;
-  let due = false;
-  for (const [hold, at] of watched) {
-    if (at > now) continue;
-    due = true;
-    watched.set(hold, hold.since + 2 * (now - hold.since));
+  const due = [...watched].filter(([, at]) => at <= now);
+  if (due.length === 0) {
+    addon.leaveCollections();
+  } else {
+    // A collection looks at this thread's heap only, so each thread has to have its turn.
+    const wait = addon.takeCollection(backgroundIntervalMs);
+    turn = now + wait;
+    if (wait === 0) {
+      for (const [hold] of due) watched.set(hold, hold.since + 2 * (now - hold.since));
+      void reclaimLeaked();
+    }
   }
-  if (due) void reclaimLeaked();
   for (const at of watched.values()) checkAt(at);
 }

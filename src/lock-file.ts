@@ -1,17 +1,19 @@
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
-import type { LockLostError } from './errors.js';
 import {
   addon,
+  type Ended,
   kept,
   listen,
   type NativeLockHandle,
   outcome,
+  outcomeTime,
   requestFlags,
   status,
   unlisten,
 } from './native.js';
 import { type LockRequest, longestLease } from './options.js';
+import { type Owner, Owners } from './owners.js';
 
 /**
  * What is known of one hold. Plain data on purpose: it may be kept by anyone (async contexts, the
@@ -32,19 +34,13 @@ export interface Hold {
   readonly number: number;
   /** True from the moment that the lock was released, lost or found leaked. */
   ended: boolean;
+  /** Whether its scope broke, so that the lock will be taken away soon. */
+  broken: boolean;
 }
 
-/** Why a lock is taken away from its holder. */
-export type LossCause = 'lease' | 'releaseAll' | LockLostError;
-
-/** What is told that a lock is lost. */
-export type Loss = (error: LockLostError) => void;
-
-/** Whoever has to be told when the lock is taken away from it. */
-export interface Owner {
-  /** Called once each when that happens; none may refer to the owner. */
-  readonly onLost: readonly Loss[];
-  takeAway(cause: LossCause): void;
+/** Whether nothing but whoever holds it can end this hold. */
+export function isEndless({ lease, broken }: Hold): boolean {
+  return lease === 0 && !broken;
 }
 
 /** Whoever may take a lock over, still locked, instead of letting it go. */
@@ -62,7 +58,6 @@ export interface Successor {
 // that, but its limit has to be one that the native clock can add up.
 const longestBlockMs = isMainThread ? 1e9 : 20;
 
-const nobody: Owner[] = [];
 const mostPooled = 64;
 const pool: LockFile[] = [];
 const all = new Map<number, WeakRef<LockFile>>();
@@ -112,9 +107,7 @@ export class LockFile {
   readonly number: number;
   readonly #native: NativeLockHandle;
   readonly #remains: Remains;
-  #ticket = 0;
-  /** The outermost holder first, then those that nest in it. */
-  owners = nobody;
+  readonly owners = new Owners();
 
   private constructor() {
     lastNumber += 1;
@@ -136,7 +129,7 @@ export class LockFile {
   /** The outermost holder of a hold, while it lasts and somebody refers to it. */
   static ownerOf(hold: Hold): Owner | undefined {
     const file = LockFile.byNumber(hold.number);
-    return file?.hold === hold ? file.owners[0] : undefined;
+    return file?.hold === hold ? file.owners.first : undefined;
   }
 
   /** All objects that exist, held or not. */
@@ -151,7 +144,7 @@ export class LockFile {
   recycle(): void {
     this.#remains.hold = null;
     this.#remains.successor = null;
-    this.owners = nobody;
+    this.owners.end();
     if (pool.length < mostPooled) pool.push(this);
   }
 
@@ -181,26 +174,24 @@ export class LockFile {
     return this.tryAcquire(request, requestFlags.inTurn);
   }
 
-  /** Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()` failed. */
-  beginWait(onEnded: () => void): number {
-    return this.#native.beginWait(this.#listen(onEnded));
+  /**
+   * Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()`
+   * failed. When its result is `status.done`, the lock is held.
+   */
+  beginWait(onEnded: Ended): number {
+    listen(this.number, onEnded);
+    return this.#native.beginWait();
   }
 
   /** As `beginWait`, but opens in the waiting thread as well; `once` makes one attempt there. */
-  beginRemote(request: LockRequest, once: boolean, onEnded: () => void): number {
-    const ticket = this.#listen(onEnded);
-    return this.#native.beginRemote(
-      ticket,
-      once,
-      request.lockPath,
-      request.flags,
-      ...request.details,
-    );
+  beginRemote(request: LockRequest, once: boolean, onEnded: Ended): number {
+    listen(this.number, onEnded);
+    return this.#native.beginRemote(once, request.lockPath, request.flags, ...request.details);
   }
 
-  #listen(onEnded: () => void): number {
-    this.#ticket = listen(onEnded);
-    return this.#ticket;
+  /** Goes on with a wait for somebody else, who wants the same mode. */
+  changeRequest(request: LockRequest): void {
+    this.#native.changeRequest(request.lockPath, request.flags, ...request.details);
   }
 
   /** Gives a wait up. False when it has ended already: `finishWait` has the result. */
@@ -225,8 +216,9 @@ export class LockFile {
     }
   }
 
+  /** Takes what the wait was granted that `waitFor` has seen end. */
   finishWait(request: LockRequest): number {
-    unlisten(this.#ticket);
+    unlisten(this.number);
     return this.#native.finishWait(request.lockPath, request.flags, ...request.details);
   }
 
@@ -240,6 +232,11 @@ export class LockFile {
     return outcome[0] as bigint;
   }
 
+  /** `performance.now()` at the grant that was answered just now. */
+  grantedAt(): number {
+    return outcomeTime[0] as number;
+  }
+
   /** The record of a holder that never marked its release, for the grant that was answered just now. */
   grantedCrash(): string | null {
     return outcome[1] === 0n ? null : this.#native.crashedRecord();
@@ -247,12 +244,12 @@ export class LockFile {
 
   begin(hold: Hold, owner: Owner): void {
     this.#remains.hold = hold;
-    this.owners = [owner];
+    this.owners.begin(owner);
   }
 
   /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */
-  limit(milliseconds: number, ticket: number): number {
-    return this.#native.limit(Math.ceil(Math.min(milliseconds, longestLease)), ticket);
+  limit(milliseconds: number, lease: number): number {
+    return this.#native.limit(Math.ceil(Math.min(milliseconds, longestLease)), lease);
   }
 
   get held(): boolean {
@@ -296,7 +293,7 @@ export class LockFile {
 
   /** Closes what is not held; a wait that was granted meanwhile is given back. */
   discard(): void {
-    unlisten(this.#ticket);
+    unlisten(this.number);
     this.#native.discard();
   }
 

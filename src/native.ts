@@ -24,16 +24,12 @@ export const requestFlags = { exclusive: 1, record: 2, inTurn: 4, permissionsShi
 export interface NativeLockHandle {
   tryAcquire(path: string, flags: number, ...details: RequestDetails | []): number;
   /** Opens and waits in a thread of its own; `once` makes one attempt there instead. */
-  beginRemote(
-    ticket: number,
-    once: boolean,
-    path: string,
-    flags: number,
-    ...details: RequestDetails | []
-  ): number;
-  beginWait(ticket: number): number;
+  beginRemote(once: boolean, path: string, flags: number, ...details: RequestDetails | []): number;
+  beginWait(): number;
   abandonWait(): boolean;
   adoptWait(): boolean;
+  /** The wait goes on for somebody else, in the same mode. */
+  changeRequest(path: string, flags: number, ...details: RequestDetails | []): void;
   waitFor(milliseconds: number): number;
   finishWait(path: string, flags: number, ...details: RequestDetails | []): number;
   takeOver(
@@ -45,7 +41,7 @@ export interface NativeLockHandle {
   release(): number;
   discard(): void;
   closeKept(): void;
-  limit(milliseconds: number, ticket: number): number;
+  limit(milliseconds: number, lease: number): number;
   held(): boolean;
   isAwaited(): boolean;
   ageMs(): number;
@@ -59,14 +55,22 @@ export type RequestDetails = [label: string, lease: number, minToken: bigint];
 
 interface Addon {
   readonly LockHandle: new (number: number) => NativeLockHandle;
-  /** `outcome` receives the token and whether the last holder crashed, at each grant. */
+  /** `outcome` receives the token, whether the last holder crashed, and the time, at each grant. */
   initialize(
-    listener: (ticket: number) => void,
+    listener: (subject: number, result: number) => void,
     processMembers: string,
     outcome: BigUint64Array,
+    now: number,
   ): void;
   keepAlive(alive: boolean): void;
   letGo(number: number): void;
+  /**
+   * Asks for the next turn of all threads of the process to collect garbage in the background: 0 where
+   * that is now, else after how many ms to ask again.
+   */
+  takeCollection(intervalMs: number): number;
+  /** Gives the place among those who ask up. */
+  leaveCollections(): void;
   flock(fd: number, mode: 0 | 1 | 2): number;
   /** Tries in the thread pool, holding nothing: 0 free, 1 held exclusively, 2 by sharers, or a failure. */
   probe(fd: number): Promise<number>;
@@ -132,29 +136,43 @@ function loadAdvice(cause: unknown): string {
 
 export const addon = load();
 
-/** Token and crash flag of the latest grant; read it before anything else is asked of the addon. */
-export const outcome = new BigUint64Array(2);
+/**
+ * Token, crash flag and time (`performance.now()`, as a double) of the latest grant; read it before
+ * anything else is asked of the addon.
+ */
+export const outcome = new BigUint64Array(3);
+export const outcomeTime = new Float64Array(outcome.buffer, 16);
 
-const listeners = new Map<number, () => void>();
-let lastTicket = 0;
+/** Called with the result of a wait, or with 0 at the end of a lease. */
+export type Ended = (result: number) => void;
 
-/** Registers what to call, once, when the wait or the lease with this ticket ends. */
-export function listen(onEnded: () => void): number {
-  lastTicket += 1;
-  listeners.set(lastTicket, onEnded);
-  return lastTicket;
+// Never empty: V8 rebuilds a Map with its last entry gone, on the way of each hand-over.
+const listeners = new Map<number, Ended>([[0, () => {}]]);
+let lastLease = 0;
+
+/** Registers what to call, once, when the wait of the lock file object with this number ends. */
+export function listen(number: number, onEnded: Ended): void {
+  listeners.set(number, onEnded);
 }
 
-export function unlisten(ticket: number): void {
-  listeners.delete(ticket);
+/** Registers what to call, once, when a lease ends. Answers its number, which is negative. */
+export function listenToLease(onEnded: Ended): number {
+  lastLease -= 1;
+  listeners.set(lastLease, onEnded);
+  return lastLease;
+}
+
+export function unlisten(subject: number): void {
+  listeners.delete(subject);
 }
 
 addon.initialize(
-  (ticket) => {
-    const onEnded = listeners.get(ticket);
-    listeners.delete(ticket);
-    onEnded?.();
+  (subject, result) => {
+    const onEnded = listeners.get(subject);
+    listeners.delete(subject);
+    onEnded?.(result);
   },
   JSON.stringify(processIdentity).slice(1, -1),
   outcome,
+  performance.now(),
 );

@@ -1,25 +1,23 @@
 import type { FileLock } from './file-lock.js';
-import { type Hold, LockFile } from './lock-file.js';
+import { type Hold, isEndless, LockFile } from './lock-file.js';
+import { NestedQueue, type NestedWaiter } from './nested-queue.js';
 import type { LockRequest } from './options.js';
-import { type Pending, promiseLock } from './pending.js';
-import { lockOf, type NestedQueue, type Scope } from './scope.js';
+import { promiseLock } from './pending.js';
+import { lockOf, type Scope } from './scope.js';
+import { isUnlimited, watchStuckWaits } from './stuck-waits.js';
 
 function enter(scope: Scope, queue: NestedQueue, request: LockRequest): FileLock | null {
   const nested = lockOf(scope)?.nest(request) ?? null;
-  if (nested === null) {
-    leave(queue);
-    return null;
+  if (nested !== null) {
+    const own = new NestedQueue(scope.hold, queue);
+    nested.nestWith(own, closer(own));
   }
-  nested.onRelease = () => leave(queue);
   return nested;
 }
 
-function leave(queue: NestedQueue): void {
-  const [next] = queue.waiting;
-  queue.busy = next !== undefined;
-  if (next === undefined) return;
-  queue.waiting.delete(next);
-  next();
+// Outside, so that it is no closure over the lock.
+function closer(queue: NestedQueue): () => void {
+  return () => queue.close();
 }
 
 /**
@@ -32,19 +30,29 @@ export function lockNested(
   request: LockRequest,
   again: (request: LockRequest) => FileLock | Promise<FileLock>,
 ): FileLock | Promise<FileLock> {
-  scope.nested ??= { busy: false, waiting: new Set() };
-  const queue = scope.nested;
-  if (!queue.busy) {
-    queue.busy = true;
-    return enter(scope, queue, request) ?? again(request);
-  }
-  const turn = () => {
+  scope.nested ??= new NestedQueue(scope.hold);
+  const queue = scope.nested.current;
+  if (queue.tryEnter()) {
     const entered = enter(scope, queue, request);
-    // The other wait has its own limits; those of this one would leave it a lock for nobody.
-    pending.resolve(entered ?? Promise.resolve(request).then(again));
+    if (entered !== null) return entered;
+    queue.pass();
+    return again(request);
+  }
+  const forThread = isUnlimited(request) && isEndless(scope.hold);
+  const pending = promiseLock(request, () => queue.leave(waiter), forThread);
+  const waiter: NestedWaiter = {
+    request,
+    keepAlive: pending.keepAlive,
+    fail: pending.reject,
+    enter() {
+      const entered = enter(scope, queue, request);
+      // The other wait has its own limits; those of this one would leave it a lock for nobody.
+      pending.resolve(entered ?? Promise.resolve(request).then(again));
+      return entered !== null;
+    },
   };
-  const pending: Pending = promiseLock(request, () => queue.waiting.delete(turn));
-  queue.waiting.add(turn);
+  queue.join(waiter);
+  if (forThread) watchStuckWaits();
   return pending.promise;
 }
 

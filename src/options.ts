@@ -17,8 +17,9 @@ export interface TryLockOptions {
    */
   lease?: number | undefined;
   /**
-   * Held for longer than this many ms, the lock makes its own process check, by a garbage
-   * collection, that the scope still exists. Default: never.
+   * Held for longer than this many ms, the lock makes its own thread check, by a garbage collection,
+   * that the scope still exists: again at doubling ages, and all threads of a process together at
+   * most once a minute, in turn. Default: never.
    */
   leakCheck?: number | undefined;
   /** What the lock is for, shown to whoever waits. At most 198 bytes of its JSON are kept. */

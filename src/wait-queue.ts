@@ -1,6 +1,6 @@
 import { AbandonedWaits } from './abandoned-waits.js';
 import { LocalHolders } from './local-holders.js';
-import { type Hold, LockFile, type Successor } from './lock-file.js';
+import { type Hold, isEndless, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
 import { timeoutError } from './pending.js';
@@ -10,6 +10,9 @@ import type { Waiter } from './waiter.js';
 
 const byIdentity = new Map<string, WaitQueue>();
 const byPath = new Map<string, WaitQueue>();
+// The one that became idle by a grant from elsewhere. It is dropped at the next wait, not on the way
+// of a hand-over; until then it is not found, because nobody waits in it.
+let idle: WaitQueue | undefined;
 
 /**
  * Those of this thread who wait for one file, first come, first served. Only the first of them waits
@@ -40,6 +43,7 @@ export class WaitQueue implements Successor {
 
   /** The queue for a file that is open, whatever the spelling of its path. */
   static of(file: LockFile): WaitQueue {
+    WaitQueue.#linger(undefined);
     const queue = byIdentity.get(file.identity) ?? new WaitQueue(file.identity);
     queue.#holders.meet(file);
     return queue;
@@ -47,6 +51,7 @@ export class WaitQueue implements Successor {
 
   /** The queue for a file that has not been opened, because that may take long. */
   static ofRemote(path: string): WaitQueue {
+    WaitQueue.#linger(undefined);
     const queue = byIdentity.get(path) ?? new WaitQueue(path);
     for (const holder of LockFile.existing()) {
       if (holder.hold?.lockPath === path && holder.held) queue.#holders.add(holder);
@@ -76,7 +81,7 @@ export class WaitQueue implements Successor {
 
   /** What all here wait for if only this thread can end it, by a release. */
   get endlessHold(): Hold | undefined {
-    return this.#wait === null ? this.holds.find(({ lease }) => lease === 0) : undefined;
+    return this.#wait === null ? this.holds.find(isEndless) : undefined;
   }
 
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
@@ -166,6 +171,7 @@ export class WaitQueue implements Successor {
       const adopted = this.#abandoned.adopt(head.request.mode);
       if (adopted !== undefined) {
         unused?.letGo();
+        adopted.changeRequest(head.request);
         this.#wait = { file: adopted, mode: head.request.mode };
         return;
       }
@@ -220,7 +226,7 @@ export class WaitQueue implements Successor {
   }
 
   #beginWait(request: LockRequest, file: LockFile): number {
-    const onEnded = () => this.#ended(file);
+    const onEnded = (result: number) => this.#ended(file, result);
     return request.remote
       ? file.beginRemote(request, request.timeout === 0, onEnded)
       : file.beginWait(onEnded);
@@ -246,29 +252,42 @@ export class WaitQueue implements Successor {
   }
 
   /** The wait in the kernel has ended, or an abandoned one has given its lock back. */
-  #ended(file: LockFile): void {
-    if (this.#wait?.file === file) {
-      this.#wait = null;
-      this.#turn.end();
-      const head = this.#head();
-      if (head !== undefined) {
-        const result = file.finishWait(head.request);
-        // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
-        // in the moment in which it ended as one that nobody wants.
-        if (result === status.contended && head.request.timeout === 0)
-          this.#fail(head, file, result);
-        else this.#settle(head, file, result);
-      }
-      this.#serve();
+  #ended(file: LockFile, result: number): void {
+    if (this.#wait?.file !== file) {
+      this.#abandoned.ended(file);
+      this.#dropIfIdle();
       return;
     }
-    this.#abandoned.ended(file);
-    this.#dropIfIdle();
+    this.#wait = null;
+    this.#turn.end();
+    const head = this.#head();
+    if (head !== undefined && result === status.done && this.#waiters.size === 1) {
+      // Nothing that the next one here would need to know: it will look for itself.
+      this.#waiters.delete(head);
+      head.grant(file);
+      WaitQueue.#linger(this);
+      return;
+    }
+    if (head !== undefined) {
+      // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
+      // in the moment in which it ended as one that nobody wants.
+      if (result === status.contended && head.request.timeout === 0) this.#fail(head, file, result);
+      else this.#settle(head, file, result);
+    }
+    this.#serve();
+  }
+
+  static #linger(queue: WaitQueue | undefined): void {
+    const before = idle;
+    idle = queue;
+    if (before !== undefined && before !== queue) before.#dropIfIdle();
   }
 
   /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */
   #passOn(): void {
-    if (this.#head()?.request.mode !== this.#wait?.mode) this.#leaveWait();
+    const request = this.#head()?.request;
+    if (request?.mode !== this.#wait?.mode) this.#leaveWait();
+    else if (request !== undefined) this.#wait?.file.changeRequest(request);
     this.#serve();
   }
 

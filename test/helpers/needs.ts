@@ -60,6 +60,14 @@ const refusalOfAddons = `
   try { process.dlopen({ exports: {} }, 'none.node'); } catch ({ code }) { console.log(code); }
 `;
 
+// Whether code that imports from such a module sees the change.
+const patchedModules = `
+  const fs = process.getBuiltinModule('node:fs');
+  fs.existsSync = () => 'patched';
+  process.getBuiltinModule('node:module').syncBuiltinESMExports();
+  import('node:fs').then(({ existsSync }) => console.log(existsSync('.')));
+`;
+
 /** What an attempt in an empty folder shows; one that throws shows that it does not work. */
 function shows(attempt: (folder: string) => boolean): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-needs-'));
@@ -85,6 +93,15 @@ function showsOfOpenFile(attempt: (file: string) => boolean): boolean {
   });
 }
 
+function throws(attempt: () => void): boolean {
+  try {
+    attempt();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 function rustMinor(): number {
   const { stdout } = spawnSync('rustc', ['--version'], { encoding: 'utf8' });
   return Number(/^rustc 1\.(\d+)\./.exec(stdout ?? '')?.[1] ?? 0);
@@ -108,6 +125,13 @@ const probes = {
   'the right to mount': () => runs('unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'),
   'POSIX signals': () => 'SIGSTOP' in constants.signals,
   'POSIX permissions': () => typeof process.umask === 'function' && process.getuid !== undefined,
+  // Not for root, nor for Wine when root runs it.
+  'files that are protected from writing': () =>
+    shows((folder) => {
+      const file = join(folder, 'protected');
+      writeFileSync(file, '', { mode: 0o444 });
+      return throws(() => closeSync(openSync(file, 'r+')));
+    }),
   mkfifo: () => runs('mkfifo', '--version'),
   // Wine reports success and makes nothing.
   'symbolic links': () =>
@@ -141,8 +165,12 @@ const probes = {
     printed(moduleInContext, '--experimental-vm-modules') === 'in a context',
   'a flag that refuses addons': () =>
     printed(refusalOfAddons, '--no-addons') === 'ERR_DLOPEN_DISABLED',
+  'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
   tmux: () => runs('tmux', '-V'),
   Linux: () => process.platform === 'linux',
+  Windows: () => process.platform === 'win32',
+  // native/turnstile_none.cc tells why macOS has none.
+  'a queue before the lock': () => ['linux', 'win32'].includes(process.platform),
   // test/smoke/lockfileex.c, which npm run test:windows compiles.
   'lockfileex.exe': () => existsSync(process.env['HOLDFAST_LOCKFILEEX'] ?? ''),
 };
