@@ -1,3 +1,4 @@
+import { asyncDispose, dispose } from './dispose.js';
 import type { LockLostError } from './errors.js';
 import { type HolderRecord, parseHolderRecord } from './holder-record.js';
 import { unwatchForLeak, watchForLeak } from './leak-check.js';
@@ -85,7 +86,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       leakCheck: request.leakCheck,
       lease: request.lease,
       stack: stackOf(request),
-      since: file.grantedAt(),
+      since: performance.now(),
       number: file.number,
       ended: false,
       broken: false,
@@ -164,7 +165,7 @@ export class FileLock implements Disposable, AsyncDisposable {
   }
 
   /** As `release()`, but a lock that cannot be unlocked ends all the same, with an error. */
-  [Symbol.dispose](): void {
+  [dispose](): void {
     try {
       this.release();
     } catch (error) {
@@ -173,8 +174,8 @@ export class FileLock implements Disposable, AsyncDisposable {
     }
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this[Symbol.dispose]();
+  async [asyncDispose](): Promise<void> {
+    this[dispose]();
   }
 
   /** What `JSON.stringify` shows; the token is a string there. */
