@@ -30,15 +30,17 @@ export function lockNested(
   request: LockRequest,
   again: (request: LockRequest) => FileLock | Promise<FileLock>,
 ): FileLock | Promise<FileLock> {
-  scope.nested ??= new NestedQueue(scope.hold);
-  const queue = scope.nested.current;
+  const { hold } = scope;
+  // One for all scopes of the outermost lock.
+  hold.nested ??= new NestedQueue(hold);
+  const queue = (scope.nested ?? hold.nested).current;
   if (queue.tryEnter()) {
     const entered = enter(scope, queue, request);
     if (entered !== null) return entered;
     queue.pass();
     return again(request);
   }
-  const forThread = isUnlimited(request) && isEndless(scope.hold);
+  const forThread = isUnlimited(request) && isEndless(hold);
   const pending = promiseLock(request, () => queue.leave(waiter), forThread);
   const waiter: NestedWaiter = {
     request,

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { lock, releaseAll, tryLock, withLock } from 'holdfast';
+import { lock, openScope, releaseAll, tryLock, withLock } from 'holdfast';
 import { afterEach, expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
@@ -44,6 +44,19 @@ test('what an ended sibling left behind takes turns with the others', async () =
       detached = nextTurn().then(() => withLock(resource, nesting, task));
     });
     await Promise.all([withLock(resource, nesting, task), detached]);
+  });
+  expect(seen.most).toBe(1);
+});
+
+test('what nests in two scopes of one lock takes turns', async () => {
+  const resource = temporaryResource();
+  const { task, seen } = crowd();
+  await withLock(resource, async (outer) => {
+    const opened = async () => {
+      await openScope(Promise.resolve(outer));
+      await withLock(resource, nesting, task);
+    };
+    await Promise.all([withLock(resource, nesting, task), opened()]);
   });
   expect(seen.most).toBe(1);
 });
