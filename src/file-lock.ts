@@ -57,7 +57,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       this.token = outer.token;
       this.previousHolder = outer.previousHolder;
       this.#hold = outer.#hold;
-      file.owners.push(this);
+      file.addNested(this);
       if (this.#hold.lease > 0) joinLease(this.#hold, this);
       return;
     }
@@ -74,7 +74,6 @@ export class FileLock implements Disposable, AsyncDisposable {
       leakCheck: request.leakCheck,
       lease: request.lease,
       stack: request.captureStack ? (new Error('taken here').stack ?? null) : null,
-      since: performance.now(),
       number: file.number,
       ended: false,
     };
@@ -140,13 +139,12 @@ export class FileLock implements Disposable, AsyncDisposable {
       this.takeAway('lease');
       return;
     }
-    if (file.owners.length > 1) {
-      file.owners.splice(file.owners.indexOf(this), 1);
+    if (file.removeOwner(this)) {
       if (this.#hold.lease > 0) leaveLease(this.#hold, this);
+      this.#file = null;
     } else {
       this.#giveUp(file);
     }
-    this.#file = null;
     this.#onRelease?.();
   }
 
@@ -198,16 +196,27 @@ export class FileLock implements Disposable, AsyncDisposable {
     }
   }
 
+  /** @internal The lock was let go or handed over. */
+  ended(): void {
+    this.#file = null;
+    this.#hold.ended = true;
+    if (this.#hold.lease > 0) forgetLease(this.#hold);
+    if (this.#hold.leakCheck > 0) unwatchForLeak(this.#hold);
+    traceRelease(this.#hold);
+  }
+
   /** @internal Ends the hold for this object and all that share it, and tells them why. */
   takeAway(cause: LossCause): void {
     const file = this.#file;
     if (file === null) return;
     const { owners, successor } = file;
     const error = this.#lossFrom(cause);
+    const { number } = file;
     file.forceUnlock();
-    this.#end(file);
+    this.ended();
+    file.recycle();
     for (const owner of owners) (owner as FileLock).#lose(error);
-    successor?.vanished(file.number);
+    successor?.vanished(number);
   }
 
   /** @internal Ends a lock that could not be released and that nobody is left to release again. */
@@ -219,12 +228,13 @@ export class FileLock implements Disposable, AsyncDisposable {
   #giveUp(file: LockFile): void {
     const { successor } = file;
     if (successor !== null) {
-      successor.takeFrom(file, () => this.#end(file));
+      successor.takeFrom(file, this);
       return;
     }
     const result = file.unlock();
     if (result < 0) throw errorFrom(result, this);
-    this.#end(file);
+    this.ended();
+    file.recycle();
   }
 
   #lose(error: LockLostError): void {
@@ -232,14 +242,6 @@ export class FileLock implements Disposable, AsyncDisposable {
     this.#lost = error;
     for (const listener of this.#onLost ?? []) listener(error);
     this.#onRelease?.();
-  }
-
-  #end(file: LockFile): void {
-    this.#hold.ended = true;
-    if (this.#hold.lease > 0) forgetLease(this.#hold);
-    if (this.#hold.leakCheck > 0) unwatchForLeak(this.#hold);
-    traceRelease(this.#hold);
-    file.recycle();
   }
 
   // Without a thread to watch it there is no lease, and without the lease no lock.

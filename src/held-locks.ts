@@ -45,6 +45,6 @@ export function heldLocks(): HeldLock[] {
  */
 export function releaseAll(): number {
   const held = [...LockFile.existing()].filter((file) => file.hold !== null && file.held);
-  for (const file of held) file.owners[0]?.takeAway('releaseAll');
+  for (const file of held) file.owner?.takeAway('releaseAll');
   return held.length;
 }

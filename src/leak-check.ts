@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type Hold, onLeak } from './lock-file.js';
+import type { Hold } from './lock-file.js';
 import { longestTimer } from './options.js';
 import { printable } from './printable.js';
+import { onLeak } from './remains.js';
 import { traceLeak } from './tracing.js';
 
 /** At most one collection in this many ms for the whole process, when it is done in the background. */
@@ -12,18 +13,23 @@ const backgroundIntervalMs = 60_000;
 const requestIntervalMs = 100;
 const turnsForFinalisers = 8;
 
-const watched = new Map<Hold, number>();
+interface Watch {
+  readonly since: number;
+  due: number;
+}
+
+const watched = new Map<Hold, Watch>();
 let timer: NodeJS.Timeout | undefined;
 let nextCheck = Number.POSITIVE_INFINITY;
 let lastCollection = Number.NEGATIVE_INFINITY;
 let running: Promise<number> | undefined;
 let leaked = 0;
 
-onLeak((hold) => {
+onLeak((hold, ageMs) => {
   leaked += 1;
   watched.delete(hold);
   traceLeak(hold);
-  const seconds = ((performance.now() - hold.since) / 1000).toFixed(1);
+  const seconds = (ageMs / 1000).toFixed(1);
   const label = hold.label === null ? '' : ` ("${hold.label}")`;
   process.emitWarning(
     printable(
@@ -89,8 +95,10 @@ export function reclaimLeaked(): Promise<number> {
 
 /** Checks this hold once it is older than its `leakCheck`, and again at doubling ages. */
 export function watchForLeak(hold: Hold): void {
-  watched.set(hold, hold.since + hold.leakCheck);
-  checkAt(hold.since + hold.leakCheck);
+  const since = performance.now();
+  const due = since + hold.leakCheck;
+  watched.set(hold, { since, due });
+  checkAt(due);
 }
 
 export function unwatchForLeak(hold: Hold): void {
@@ -110,11 +118,11 @@ function check(): void {
   const now = performance.now();
   nextCheck = Number.POSITIVE_INFINITY;
   let due = false;
-  for (const [hold, at] of watched) {
-    if (at > now) continue;
+  for (const watch of watched.values()) {
+    if (watch.due > now) continue;
     due = true;
-    watched.set(hold, hold.since + 2 * (now - hold.since));
+    watch.due = watch.since + 2 * (now - watch.since);
   }
   if (due) void reclaimLeaked();
-  for (const at of watched.values()) checkAt(at);
+  for (const watch of watched.values()) checkAt(watch.due);
 }

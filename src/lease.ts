@@ -1,6 +1,7 @@
 import { LockExpiredError } from './errors.js';
-import { type Hold, LockFile, type Loss, type Owner, onLeak } from './lock-file.js';
+import { type Hold, LockFile, type Loss, type Owner } from './lock-file.js';
 import { listen, status, unlisten } from './native.js';
+import { onLeak } from './remains.js';
 import { traceExpire } from './tracing.js';
 
 /**

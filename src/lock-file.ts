@@ -1,16 +1,8 @@
 import { isMainThread } from 'node:worker_threads';
 import type { LockLostError } from './errors.js';
-import {
-  addon,
-  kept,
-  listen,
-  type NativeLockHandle,
-  outcome,
-  requestFlags,
-  status,
-  unlisten,
-} from './native.js';
+import { addon, kept, listen, outcome, requestFlags, status, unlisten } from './native.js';
 import { type LockRequest, longestLease } from './options.js';
+import { Remains } from './remains.js';
 
 /**
  * What is known of one hold. Plain data on purpose: it may be kept by anyone (async contexts, the
@@ -25,8 +17,6 @@ export interface Hold {
   /** In ms between renewals, 0 for none; one for all that nest in this hold. */
   lease: number;
   readonly stack: string | null;
-  /** `performance.now()` at the grant. */
-  readonly since: number;
   /** Number of the lock file object, for a lookup that may fail. */
   readonly number: number;
   /** True from the moment that the lock was released, lost or found leaked. */
@@ -44,15 +34,14 @@ export interface Owner {
   /** Called once each when that happens; none may refer to the owner. */
   readonly onLost: readonly Loss[];
   takeAway(cause: LossCause): void;
+  /** Called once the lock is not its any more, before anybody else is told to have it. */
+  ended(): void;
 }
 
 /** Whoever may take a lock over, still locked, instead of letting it go. */
 export interface Successor {
-  /**
-   * Called when the holder is done. `onEnd` is called once the lock is not its any more, before
-   * anybody else is told to have it.
-   */
-  takeFrom(file: LockFile, onEnd: () => void): void;
+  /** Called when the holder is done. Whatever becomes of the file, it is not the holder's any more. */
+  takeFrom(file: LockFile, holder: Owner): void;
   /** The lock went without being released: its lease ran out, or it was found leaked. */
   vanished(number: number): void;
 }
@@ -64,8 +53,6 @@ const longestBlockMs = isMainThread ? 1e9 : 20;
 const nobody: Owner[] = [];
 const mostPooled = 64;
 const pool: LockFile[] = [];
-const all = new Map<number, WeakRef<LockFile>>();
-let lastNumber = 0;
 
 const withKeptDescriptor = new Set<LockFile>();
 
@@ -79,79 +66,47 @@ function closeKept(): void {
   withKeptDescriptor.clear();
 }
 
-/** What outlives a collected lock file object, to be told about it. */
-interface Remains {
-  readonly number: number;
-  hold: Hold | null;
-  successor: Successor | null;
-}
-
-const leakListeners: ((hold: Hold) => void)[] = [];
-
-/** Registers what is told about a hold that was ended by the garbage collector. */
-export function onLeak(listener: (hold: Hold) => void): void {
-  leakListeners.push(listener);
-}
-
-const collected = new FinalizationRegistry<Remains>(({ number, hold, successor }) => {
-  all.delete(number);
-  if (hold === null || hold.ended) return;
-  hold.ended = true;
-  // The native finaliser does the same, but perhaps later than those who wait can be told.
-  addon.letGo(number);
-  successor?.vanished(number);
-  for (const listener of leakListeners) listener(hold);
-});
-
 /**
  * One use of a lock file: the driver behind the lock. Objects are used again and again, because
  * their native part and their finalisers cost more than the lock itself.
  */
 export class LockFile {
-  readonly number: number;
-  readonly #native: NativeLockHandle;
-  readonly #remains: Remains;
+  readonly #remains = new Remains(this);
   #ticket = 0;
-  /** The outermost holder first, then those that nest in it. */
-  owners = nobody;
-
-  private constructor() {
-    lastNumber += 1;
-    this.number = lastNumber;
-    this.#native = new addon.LockHandle(this.number);
-    this.#remains = { number: this.number, hold: null, successor: null };
-    all.set(this.number, new WeakRef(this));
-    collected.register(this, this.#remains);
-  }
+  #nested = nobody;
+  /** The outermost holder. */
+  owner: Owner | undefined;
 
   static take(): LockFile {
     return pool.pop() ?? new LockFile();
   }
 
   static byNumber(number: number): LockFile | undefined {
-    return all.get(number)?.deref();
+    return Remains.of(number)?.deref();
   }
 
   /** The outermost holder of a hold, while it lasts and somebody refers to it. */
   static ownerOf(hold: Hold): Owner | undefined {
     const file = LockFile.byNumber(hold.number);
-    return file?.hold === hold ? file.owners[0] : undefined;
+    return file?.hold === hold ? file.owner : undefined;
   }
 
   /** All objects that exist, held or not. */
   static *existing(): Generator<LockFile> {
-    for (const reference of all.values()) {
-      const file = reference.deref();
+    for (const remains of Remains.all()) {
+      const file = remains.deref();
       if (file !== undefined) yield file;
     }
   }
 
   /** Puts this object back for the next use; nothing may refer to it any more. */
   recycle(): void {
-    this.#remains.hold = null;
-    this.#remains.successor = null;
-    this.owners = nobody;
+    this.end();
     if (pool.length < mostPooled) pool.push(this);
+  }
+
+  get number(): number {
+    return this.#remains.number;
   }
 
   get hold(): Hold | null {
@@ -171,8 +126,8 @@ export class LockFile {
     const { lockPath, details } = request;
     // Without a spread where there is nothing to spread: this is on the way of every lock.
     return details.length === 0
-      ? this.#native.tryAcquire(lockPath, request.flags | flags)
-      : this.#native.tryAcquire(lockPath, request.flags | flags, ...details);
+      ? addon.tryAcquire(this.number, lockPath, request.flags | flags)
+      : addon.tryAcquire(this.number, lockPath, request.flags | flags, ...details);
   }
 
   /** Opens the lock file for a wait behind those who wait already, without an attempt. */
@@ -182,13 +137,14 @@ export class LockFile {
 
   /** Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()` failed. */
   beginWait(onEnded: () => void): number {
-    return this.#native.beginWait(this.#listen(onEnded));
+    return addon.beginWait(this.number, this.#listen(onEnded));
   }
 
   /** As `beginWait`, but opens in the waiting thread as well; `once` makes one attempt there. */
   beginRemote(request: LockRequest, once: boolean, onEnded: () => void): number {
     const ticket = this.#listen(onEnded);
-    return this.#native.beginRemote(
+    return addon.beginRemote(
+      this.number,
       ticket,
       once,
       request.lockPath,
@@ -204,12 +160,12 @@ export class LockFile {
 
   /** Gives a wait up. False when it has ended already: `finishWait` has the result. */
   abandon(): boolean {
-    return this.#native.abandonWait();
+    return addon.abandonWait(this.number);
   }
 
   /** Takes an abandoned wait over. False when it has ended already. */
   adopt(): boolean {
-    return this.#native.adoptWait();
+    return addon.adoptWait(this.number);
   }
 
   /** Blocks this thread until the wait has ended, or answers `status.contended` when the time is over. */
@@ -217,19 +173,21 @@ export class LockFile {
     const end = performance.now() + milliseconds;
     for (;;) {
       const left = Math.max(0, end - performance.now());
-      const result = this.#native.waitFor(Math.min(Math.ceil(left), longestBlockMs));
+      const result = addon.waitFor(this.number, Math.min(Math.ceil(left), longestBlockMs));
       if (result === status.done || left === 0) return result;
     }
   }
 
   finishWait(request: LockRequest): number {
     unlisten(this.#ticket);
-    return this.#native.finishWait(request.lockPath, request.flags, ...request.details);
+    return addon.finishWait(this.number, request.lockPath, request.flags, ...request.details);
   }
 
-  /** Takes a held lock over from another object without letting it go in between. */
-  takeOver(from: LockFile, request: LockRequest): number {
-    return this.#native.takeOver(from.#native, request.lockPath, request.flags, ...request.details);
+  /** Grants the lock that is held here, still locked, to the next one. */
+  handOver({ lockPath, flags, details }: LockRequest): number {
+    return details.length === 0
+      ? addon.handOver(this.number, lockPath, flags)
+      : addon.handOver(this.number, lockPath, flags, ...details);
   }
 
   /** Token of the grant that was answered just now. */
@@ -239,51 +197,80 @@ export class LockFile {
 
   /** The record of a holder that never marked its release, for the grant that was answered just now. */
   grantedCrash(): string | null {
-    return outcome[1] === 0n ? null : this.#native.crashedRecord();
+    return outcome[1] === 0n ? null : addon.crashedRecord();
   }
 
   begin(hold: Hold, owner: Owner): void {
     this.#remains.hold = hold;
-    this.owners = [owner];
+    this.owner = owner;
+  }
+
+  /** Forgets the hold, which has ended. */
+  end(): void {
+    this.#remains.hold = null;
+    this.#remains.successor = null;
+    this.owner = undefined;
+    this.#nested = nobody;
+  }
+
+  /** The outermost holder first, then those that nest in it. */
+  get owners(): Owner[] {
+    return this.owner === undefined ? [] : [this.owner, ...this.#nested];
+  }
+
+  addNested(owner: Owner): void {
+    if (this.#nested === nobody) this.#nested = [];
+    this.#nested.push(owner);
+  }
+
+  /** Takes out one of several holders; false for the only one. */
+  removeOwner(owner: Owner): boolean {
+    if (this.#nested.length === 0) return false;
+    if (owner === this.owner) this.owner = this.#nested.shift();
+    else this.#nested.splice(this.#nested.indexOf(owner), 1);
+    return true;
   }
 
   /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */
   limit(milliseconds: number, ticket: number): number {
-    return this.#native.limit(Math.ceil(Math.min(milliseconds, longestLease)), ticket);
+    return addon.limit(this.number, Math.ceil(Math.min(milliseconds, longestLease)), ticket);
   }
 
   get held(): boolean {
-    return this.#native.held();
+    return addon.held(this.number);
   }
 
   /** Whether another process is known to wait for the lock that is held here. */
   get isAwaited(): boolean {
-    return this.#native.isAwaited();
+    return addon.isAwaited(this.number);
   }
 
+  /** How long ago the lock was granted. */
   get ageMs(): number {
-    return this.#native.ageMs();
+    return addon.ageMs(this.number);
   }
 
-  get identity(): string {
-    return this.#native.identity();
+  /** What is the same for all paths of one file; for one that could not be opened the path has to do. */
+  identityAt(path: string): string {
+    const identity = addon.identity(this.number);
+    return identity === '' ? path : identity;
   }
 
   /** Objects of this thread that hold a lock on the same file. */
   holders(): LockFile[] {
-    return this.#native.holders().flatMap((number) => LockFile.byNumber(number) ?? []);
+    return addon.holders(this.number).flatMap((number) => LockFile.byNumber(number) ?? []);
   }
 
   /** Unlocks and closes; answers a negative failure when the lock could not be given up. */
   unlock(): number {
-    const result = this.#native.release();
+    const result = addon.release(this.number);
     if (result === kept) closeAfterThisTurn(this);
     return result;
   }
 
   /** Closes a descriptor that was kept between two locks in quick succession. */
   closeKept(): void {
-    this.#native.closeKept();
+    addon.closeKept(this.number);
   }
 
   /** As `unlock`, and where the system refuses that, closes the file: the lock ends with it. */
@@ -294,7 +281,7 @@ export class LockFile {
   /** Closes what is not held; a wait that was granted meanwhile is given back. */
   discard(): void {
     unlisten(this.#ticket);
-    this.#native.discard();
+    addon.discard(this.number);
   }
 
   /** Closes what is not held, for the next use of this object. */

@@ -1,8 +1,8 @@
 import type { FileLock } from './file-lock.js';
 import { type Hold, LockFile } from './lock-file.js';
 import type { LockRequest } from './options.js';
-import { type Pending, promiseLock } from './pending.js';
-import { lockOf, type NestedQueue, type Scope } from './scope.js';
+import { PendingLock } from './pending.js';
+import { lockOf, type NestedQueue, type NestedWaiter, type Scope } from './scope.js';
 
 function enter(scope: Scope, queue: NestedQueue, request: LockRequest): FileLock | null {
   const nested = lockOf(scope)?.nest(request) ?? null;
@@ -19,7 +19,33 @@ function leave(queue: NestedQueue): void {
   queue.busy = next !== undefined;
   if (next === undefined) return;
   queue.waiting.delete(next);
-  next();
+  next.enter();
+}
+
+type Again = (request: LockRequest) => FileLock | Promise<FileLock>;
+
+class Sibling extends PendingLock implements NestedWaiter {
+  readonly #scope: Scope;
+  readonly #queue: NestedQueue;
+  readonly #again: Again;
+
+  constructor(scope: Scope, queue: NestedQueue, request: LockRequest, again: Again) {
+    super(request);
+    this.#scope = scope;
+    this.#queue = queue;
+    this.#again = again;
+    queue.waiting.add(this);
+  }
+
+  enter(): void {
+    const entered = enter(this.#scope, this.#queue, this.request);
+    // The other wait has its own limits; those of this one would leave it a lock for nobody.
+    this.resolve(entered ?? Promise.resolve(this.request).then(this.#again));
+  }
+
+  protected override cancel(): void {
+    this.#queue.waiting.delete(this);
+  }
 }
 
 /**
@@ -30,7 +56,7 @@ function leave(queue: NestedQueue): void {
 export function lockNested(
   scope: Scope,
   request: LockRequest,
-  again: (request: LockRequest) => FileLock | Promise<FileLock>,
+  again: Again,
 ): FileLock | Promise<FileLock> {
   scope.nested ??= { busy: false, waiting: new Set() };
   const queue = scope.nested;
@@ -38,14 +64,7 @@ export function lockNested(
     queue.busy = true;
     return enter(scope, queue, request) ?? again(request);
   }
-  const turn = () => {
-    const entered = enter(scope, queue, request);
-    // The other wait has its own limits; those of this one would leave it a lock for nobody.
-    pending.resolve(entered ?? Promise.resolve(request).then(again));
-  };
-  const pending: Pending = promiseLock(request, () => queue.waiting.delete(turn));
-  queue.waiting.add(turn);
-  return pending.promise;
+  return new Sibling(scope, queue, request, again).promise;
 }
 
 /**

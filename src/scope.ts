@@ -13,15 +13,22 @@ export interface Scope {
   nested: NestedQueue | undefined;
 }
 
+/** A sibling that waits until it may nest. */
+export interface NestedWaiter {
+  enter(): void;
+}
+
 /** Siblings that nest in one scope enter one after the other. */
 export interface NestedQueue {
   busy: boolean;
-  readonly waiting: Set<() => void>;
+  readonly waiting: Set<NestedWaiter>;
 }
 
 // Started with the first scope, not at import: before Node 24 every promise of a process costs more
 // once a storage is in use.
 let storage: AsyncLocalStorage<Scope | undefined> | undefined;
+
+const none: readonly Hold[] = [];
 
 function heldScope(scope: Scope | undefined): Scope | undefined {
   let current = scope;
@@ -69,9 +76,11 @@ export function scopeHolding(holds: readonly Hold[]): Scope | undefined {
 }
 
 /** All holds that the running async context would keep while it waits. */
-export function holdsAround(): Hold[] {
+export function holdsAround(): readonly Hold[] {
+  let scope = currentScope();
+  if (scope === undefined) return none;
   const holds: Hold[] = [];
-  for (let scope = currentScope(); scope !== undefined; scope = heldScope(scope.parent)) {
+  for (; scope !== undefined; scope = heldScope(scope.parent)) {
     holds.push(scope.hold);
   }
   return holds;

@@ -87,7 +87,7 @@ function onIdle(): void {
     return;
   }
   queue.leave(waiter);
-  waiter.fail(idleDeadlock(waiter.request, hold));
+  waiter.reject(idleDeadlock(waiter.request, hold));
   // There may be another one, and whoever was told may still do something.
   setImmediate(() => {});
 }
