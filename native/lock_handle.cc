@@ -174,6 +174,8 @@ int LockHandle::HandOver(const Request& request) {
   Prepare(request);
   open_ = holding_.Take();
   if (open_ == kNoDescriptor) return kReplaced;
+  // The next one will not say in the record that the one before is done.
+  if (stamped_ && !request.writes()) Write(open_, kStateFree, kStateBytes, kStateOffset);
   if (before != mode_) {
     // The old lock is gone before the new one is there (flock(2)), so this may fail.
     if (Unlock(open_) != 0) return GiveBack(kReplaced);

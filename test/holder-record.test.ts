@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { inspect, tryLock } from 'holdfast';
+import { inspect, lock, tryLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
 import { craftRecord } from './helpers/record.js';
@@ -48,6 +48,19 @@ test('a release changes nothing in the record but the state', () => {
   held?.release();
   expect(recordOf(resource)).toBe(before.replace('"held"', '"free"'));
 });
+
+test.each([{ mode: 'shared' }, { record: false }] as const)(
+  'whoever handed the lock over to one with %o is not taken for crashed',
+  async (options) => {
+    const resource = temporaryResource();
+    const first = tryLock(resource);
+    const next = lock(resource, options);
+    first?.release();
+    (await next).release();
+    using last = tryLock(resource);
+    expect(last).toMatchObject({ previousHolder: null, token: 2n });
+  },
+);
 
 test('the token grows with each exclusive holder, and sharers carry the current one', () => {
   const resource = temporaryResource();
