@@ -117,6 +117,23 @@ function absolute(path: string): string {
   return isAbsolute(path) && last !== 0x2f && last !== 0x5c ? path : resolve(path);
 }
 
+let lastPath = '';
+let lastBeside = '';
+
+// Whoever is busy with locks asks for the same one again and again; a string that is new each time
+// would have to be made flat and hashed each time.
+function beside(path: string): string {
+  if (path === lastPath) return lastBeside;
+  const whole = absolute(path);
+  const lockPath = whole + suffix;
+  // A relative one means something else in another working directory.
+  if (whole === path) {
+    lastPath = path;
+    lastBeside = lockPath;
+  }
+  return lockPath;
+}
+
 function toMode(value: unknown): LockMode {
   if (value !== 'exclusive' && value !== 'shared')
     throw invalid('mode', "'exclusive' or 'shared'", value);
@@ -167,7 +184,7 @@ export function toRequest(resource: string | URL, options?: LockOptions): LockRe
   if (options === undefined) {
     return {
       resource: path,
-      lockPath: absolute(path) + suffix,
+      lockPath: beside(path),
       mode: 'exclusive',
       flags: defaultFlags,
       details: noDetails,
@@ -194,7 +211,7 @@ export function toRequest(resource: string | URL, options?: LockOptions): LockRe
     resource: path,
     lockPath:
       options.lockPath === undefined
-        ? absolute(path) + suffix
+        ? beside(path)
         : absolute(toPath('lockPath', options.lockPath)),
     mode: toMode(mode),
     flags: flagsFor(mode, boolean('record', record), toPermissions(fileMode)),
