@@ -117,23 +117,6 @@ function absolute(path: string): string {
   return isAbsolute(path) && last !== 0x2f && last !== 0x5c ? path : resolve(path);
 }
 
-let lastPath = '';
-let lastBeside = '';
-
-// Whoever is busy with locks asks for the same one again and again; a string that is new each time
-// would have to be made flat and hashed each time.
-function beside(path: string): string {
-  if (path === lastPath) return lastBeside;
-  const whole = absolute(path);
-  const lockPath = whole + suffix;
-  // A relative one means something else in another working directory.
-  if (whole === path) {
-    lastPath = path;
-    lastBeside = lockPath;
-  }
-  return lockPath;
-}
-
 function toMode(value: unknown): LockMode {
   if (value !== 'exclusive' && value !== 'shared')
     throw invalid('mode', "'exclusive' or 'shared'", value);
@@ -178,27 +161,39 @@ function flagsFor(mode: LockMode, record: boolean, permissions: number): number 
 
 const defaultFlags = flagsFor('exclusive', true, 0o600);
 
+let latest: LockRequest | undefined;
+
+function plainRequest(path: string): LockRequest {
+  const whole = absolute(path);
+  const request: LockRequest = {
+    resource: path,
+    lockPath: whole + suffix,
+    mode: 'exclusive',
+    flags: defaultFlags,
+    details: noDetails,
+    label: null,
+    lease: 0,
+    leakCheck: 0,
+    captureStack: false,
+    timeout: Number.POSITIVE_INFINITY,
+    signal: undefined,
+    reentrant: false,
+    recorded: true,
+    remote: false,
+  };
+  // Whoever is busy with locks asks for the same one again and again: all those who wait for it share
+  // this, and no string has to be flattened and hashed anew. A relative path may change its meaning.
+  if (whole === path) latest = request;
+  return request;
+}
+
 /** Validates what a caller gave; throws `TypeError` with `ERR_INVALID_ARG_VALUE` for what it cannot use. */
 export function toRequest(resource: string | URL, options?: LockOptions): LockRequest {
-  const path = toPath('resource', resource);
-  if (options === undefined) {
-    return {
-      resource: path,
-      lockPath: beside(path),
-      mode: 'exclusive',
-      flags: defaultFlags,
-      details: noDetails,
-      label: null,
-      lease: 0,
-      leakCheck: 0,
-      captureStack: false,
-      timeout: Number.POSITIVE_INFINITY,
-      signal: undefined,
-      reentrant: false,
-      recorded: true,
-      remote: false,
-    };
-  }
+  const plain =
+    latest !== undefined && resource === latest.resource
+      ? latest
+      : plainRequest(toPath('resource', resource));
+  if (options === undefined) return plain;
   if (typeof options !== 'object' || options === null)
     throw invalid('options', 'an object', options);
   const { mode = 'exclusive', record = true, fileMode = 0o600, lease, label, minToken } = options;
@@ -208,10 +203,10 @@ export function toRequest(resource: string | URL, options?: LockOptions): LockRe
   const ownLease = given === Number.POSITIVE_INFINITY ? 0 : given;
   const detailed = ownLabel !== null || ownLease > 0 || minToken !== undefined;
   return {
-    resource: path,
+    resource: plain.resource,
     lockPath:
       options.lockPath === undefined
-        ? beside(path)
+        ? plain.lockPath
         : absolute(toPath('lockPath', options.lockPath)),
     mode: toMode(mode),
     flags: flagsFor(mode, boolean('record', record), toPermissions(fileMode)),
