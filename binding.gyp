@@ -32,7 +32,10 @@
       'cflags': [ '-ffunction-sections', '-fdata-sections', '-fno-asynchronous-unwind-tables' ],
       'conditions': [
         ['OS=="win"', {
-          'sources': [ 'native/file_lock_win.cc', 'native/os_thread_win.cc', 'native/error_win.cc' ],
+          'sources': [
+            'native/file_lock_win.cc', 'native/os_thread_win.cc', 'native/error_win.cc',
+            'native/turnstile_win.cc',
+          ],
           # RtlGetLastNtStatus, which tells a pending deletion from a refusal.
           'libraries': [ 'ntdll.lib' ],
           # Unicode file names; no min/max macros over std::min.

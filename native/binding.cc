@@ -8,37 +8,14 @@
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "binding_environment.h"
 #include "binding_probe.h"
-#include "lock_handle.h"
-#include "notifier.h"
+#include "collections.h"
 #include "os_thread.h"
 
 namespace holdfast {
 namespace {
-
-struct Environment {
-  Surroundings surroundings;
-  // The one being made; it stays here for the memory of its strings.
-  Request request;
-  bool detailed = false;
-  std::shared_ptr<Notifier> notifier;
-  // Token and crash flag of the latest grant, in memory that JavaScript reads without a call.
-  Napi::Reference<Napi::BigUint64Array> outcome_owner;
-  uint64_t* outcome = nullptr;
-  // By number. Not an object of JavaScript for each: that takes more memory than the handle.
-  std::vector<std::unique_ptr<LockHandle>> handles;
-
-  // Workers are terminated without their finalisers being due: nothing may stay locked then, and no
-  // thread is waited for.
-  static void CleanUp(Environment* environment) {
-    if (environment->notifier != nullptr) environment->notifier->Close();
-    for (const auto& handle : environment->handles) {
-      if (handle != nullptr) handle->LetGo();
-    }
-  }
-};
 
 enum Flags : uint32_t { kExclusive = 1, kRecord = 2, kInTurn = 4, kPermissionsShift = 8 };
 
@@ -47,7 +24,7 @@ class Call final {
  public:
   explicit Call(const Napi::CallbackInfo& info)
       : info_(info),
-        environment_(*info.Env().GetInstanceData<Environment>()),
+        environment_(EnvironmentOf(info.Env())),
         number_(info[0].As<Napi::Number>().Uint32Value()) {}
 
   Environment& environment() const { return environment_; }
@@ -56,9 +33,10 @@ class Call final {
 
   int64_t Integer(size_t index) const { return info_[index].As<Napi::Number>().Int64Value(); }
   bool Flag(size_t index) const { return info_[index].As<Napi::Boolean>().Value(); }
-  LockWaiter::Ended NotifyWith(size_t index) const {
-    const auto ticket = static_cast<uintptr_t>(Integer(index));
-    return [notifier = environment_.notifier, ticket] { notifier->Notify(ticket); };
+  // Has the end of a wait told by the number of its handle, that of a lease by its own.
+  LockWaiter::Ended NotifyWith(int64_t number) const {
+    const auto subject = static_cast<intptr_t>(number);
+    return [notifier = environment_.notifier, subject] { notifier->Notify(subject); };
   }
 
   // (path, flags, labelAsJson?, leaseMs?, minToken?), starting with the argument `first`.
@@ -83,13 +61,7 @@ class Call final {
     return request;
   }
 
-  Napi::Value Outcome(int result) const {
-    if (result == 0) {
-      environment_.outcome[0] = handle().token();
-      environment_.outcome[1] = environment_.surroundings.crashed_record.empty() ? 0 : 1;
-    }
-    return Number(result);
-  }
+  Napi::Value Outcome(int result) const { return Number(environment_.Outcome(handle(), result)); }
   Napi::Value Number(double value) const { return Napi::Number::New(info_.Env(), value); }
   Napi::Value Boolean(bool value) const { return Napi::Boolean::New(info_.Env(), value); }
   Napi::Value String(const std::string& value) const {
@@ -131,15 +103,16 @@ Napi::Value TryAcquire(const Call& call) {
   return call.Outcome(call.handle().TryAcquire(call.ReadRequest(1)));
 }
 
-// (handle, ticket)
 Napi::Value BeginWait(const Call& call) {
-  return call.Number(call.handle().BeginWait(call.NotifyWith(1)));
+  const Request& request = call.ReadRequest(1);
+  return call.Number(call.handle().BeginWait(request, call.NotifyWith(call.number())));
 }
 
-// (handle, ticket, once, request)
+// (handle, once, request)
 Napi::Value BeginRemote(const Call& call) {
-  const Request& request = call.ReadRequest(3);
-  return call.Number(call.handle().BeginRemote(request, call.Flag(2), call.NotifyWith(1)));
+  const Request& request = call.ReadRequest(2);
+  const auto ended = call.NotifyWith(call.number());
+  return call.Number(call.handle().BeginRemote(request, call.Flag(1), ended));
 }
 
 Napi::Value AbandonWait(const Call& call) { return call.Boolean(call.handle().AbandonWait()); }
@@ -151,10 +124,13 @@ Napi::Value WaitFor(const Call& call) {
   return call.Number(call.handle().WaitFor(call.Integer(1)));
 }
 
-// The request again: whoever adopted the wait has a label of its own.
-Napi::Value FinishWait(const Call& call) {
-  return call.Outcome(call.handle().FinishWait(call.ReadRequest(1)));
+// Whoever goes on with a wait has a label of its own.
+Napi::Value ChangeRequest(const Call& call) {
+  call.handle().ChangeRequest(call.ReadRequest(1));
+  return call.Nothing();
 }
+
+Napi::Value FinishWait(const Call& call) { return call.Outcome(call.handle().FinishWait()); }
 
 Napi::Value HandOver(const Call& call) {
   return call.Outcome(call.handle().HandOver(call.ReadRequest(1)));
@@ -177,9 +153,9 @@ Napi::Value CloseKept(const Call& call) {
   return call.Nothing();
 }
 
-// (handle, milliseconds, ticket)
+// (handle, milliseconds, lease)
 Napi::Value Limit(const Call& call) {
-  return call.Number(call.handle().Limit(call.Integer(1), call.NotifyWith(2)));
+  return call.Number(call.handle().Limit(call.Integer(1), call.NotifyWith(call.Integer(2))));
 }
 
 Napi::Value Held(const Call& call) { return call.Boolean(call.handle().held()); }
@@ -214,13 +190,12 @@ Napi::Value With(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value CrashedRecord(const Napi::CallbackInfo& info) {
-  const Environment& environment = *info.Env().GetInstanceData<Environment>();
-  return Napi::String::New(info.Env(), environment.surroundings.crashed_record);
+  return Napi::String::New(info.Env(), EnvironmentOf(info.Env()).surroundings.crashed_record);
 }
 
 // (listener, processMembers, outcome): once for each environment, before anything else.
 Napi::Value Initialize(const Napi::CallbackInfo& info) {
-  Environment* const environment = info.Env().GetInstanceData<Environment>();
+  Environment* const environment = &EnvironmentOf(info.Env());
   environment->surroundings.process.Set(info[1].As<Napi::String>().Utf8Value());
   environment->notifier = std::make_shared<Notifier>(info.Env(), info[0].As<Napi::Function>());
   const auto outcome = info[2].As<Napi::BigUint64Array>();
@@ -233,8 +208,21 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value KeepAlive(const Napi::CallbackInfo& info) {
-  const Environment& environment = *info.Env().GetInstanceData<Environment>();
-  environment.notifier->KeepAlive(info.Env(), info[0].As<Napi::Boolean>().Value());
+  EnvironmentOf(info.Env()).notifier->KeepAlive(info.Env(), info[0].As<Napi::Boolean>().Value());
+  return info.Env().Undefined();
+}
+
+// (intervalMs): 0 where this environment may collect garbage now, else after how many ms to ask
+// again.
+Napi::Value TakeCollection(const Napi::CallbackInfo& info) {
+  const double interval = info[0].As<Napi::Number>().DoubleValue() * 1e6;
+  const int64_t wait = Collections::Get().Take(&EnvironmentOf(info.Env()), MonotonicNow(),
+                                               static_cast<int64_t>(interval));
+  return Napi::Number::New(info.Env(), static_cast<double>(wait) / 1e6);
+}
+
+Napi::Value LeaveCollections(const Napi::CallbackInfo& info) {
+  Collections::Get().Leave(&EnvironmentOf(info.Env()));
   return info.Env().Undefined();
 }
 
@@ -266,6 +254,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<With<AbandonWait>>(exports, "abandonWait");
   Export<With<AdoptWait>>(exports, "adoptWait");
   Export<With<WaitFor>>(exports, "waitFor");
+  Export<With<ChangeRequest>>(exports, "changeRequest");
   Export<With<FinishWait>>(exports, "finishWait");
   Export<With<HandOver>>(exports, "handOver");
   Export<With<Release>>(exports, "release");
@@ -281,6 +270,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<CrashedRecord>(exports, "crashedRecord");
   Export<Initialize>(exports, "initialize");
   Export<KeepAlive>(exports, "keepAlive");
+  Export<TakeCollection>(exports, "takeCollection");
+  Export<LeaveCollections>(exports, "leaveCollections");
   Export<Flock>(exports, "flock");
   Export<Probe>(exports, "probe");
   return exports;

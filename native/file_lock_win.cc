@@ -4,7 +4,9 @@
 
 #include <utility>
 
+#include "byte_lock_win.h"
 #include "error_win.h"
+#include "turnstile_win.h"
 
 // From the Windows Driver Kit, which an addon is not built with.
 extern "C" DWORD NTAPI RtlGetLastNtStatus();
@@ -15,16 +17,6 @@ namespace {
 // Win32 calls this one "access denied", as it does other refusals.
 constexpr DWORD kStatusDeletePending = 0xC0000056;
 
-// LockFileEx is mandatory: nobody else could read a locked range. Bytes this far behind any content
-// keep the file readable, and still conflict with programs that lock the whole file (Go, Rust).
-constexpr uint64_t kLockByte = UINT64_C(0x7ffffffffffffff0);
-// Whoever waits stands on this byte: readers that come later could otherwise pass a waiting writer
-// for ever. The same queue as in turnstile.h.
-constexpr uint64_t kTurnstileByte = kLockByte + 1;
-constexpr DWORD kOneByte = 1;
-constexpr DWORD kReserved = 0;
-constexpr DWORD kHighPart = 0;
-
 // Everybody may read, write, rename and delete the lock file while we have it open.
 constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
@@ -34,26 +26,6 @@ constexpr DWORD kLastGraceMilliseconds = 16;
 HANDLE ToHandle(Descriptor descriptor) { return reinterpret_cast<HANDLE>(descriptor); }
 
 int Result(BOOL succeeded) { return succeeded ? 0 : LastErrorNumber(); }
-
-// The argument through which these functions take the offset. Without an event in it and on a
-// handle that was not opened for overlapped use they are synchronous.
-OVERLAPPED At(uint64_t offset) {
-  OVERLAPPED position = {};
-  position.Offset = static_cast<DWORD>(offset);
-  position.OffsetHigh = static_cast<DWORD>(offset >> 32);
-  return position;
-}
-
-int LockByte(Descriptor descriptor, uint64_t offset, DWORD flags) {
-  OVERLAPPED position = At(offset);
-  if (LockFileEx(ToHandle(descriptor), flags, kReserved, kOneByte, kHighPart, &position)) return 0;
-  return GetLastError() == ERROR_LOCK_VIOLATION ? kContended : LastErrorNumber();
-}
-
-bool UnlockByte(Descriptor descriptor, uint64_t offset) {
-  OVERLAPPED position = At(offset);
-  return UnlockFileEx(ToHandle(descriptor), kReserved, kOneByte, kHighPart, &position) != 0;
-}
 
 DWORD LockFlags(Mode mode) { return mode == Mode::kExclusive ? LOCKFILE_EXCLUSIVE_LOCK : 0; }
 
@@ -139,34 +111,32 @@ int Open(const std::string& path, bool writes, int, Descriptor* out) {
 }
 
 int TryLock(Descriptor descriptor, Mode mode) {
-  return LockByte(descriptor, kLockByte, LockFlags(mode) | LOCKFILE_FAIL_IMMEDIATELY);
+  return LockByte(ToHandle(descriptor), kLockByte, LockFlags(mode) | LOCKFILE_FAIL_IMMEDIATELY);
 }
 
 int Lock(Descriptor descriptor, Mode mode, bool, const std::atomic<bool>& wanted) {
-  const bool queued = LockByte(descriptor, kTurnstileByte, LOCKFILE_EXCLUSIVE_LOCK) == 0;
-  const int result = !wanted ? kContended : LockByte(descriptor, kLockByte, LockFlags(mode));
-  if (queued) UnlockByte(descriptor, kTurnstileByte);
-  return result;
+  const TurnstilePlace place(descriptor);
+  return wanted ? LockByte(ToHandle(descriptor), kLockByte, LockFlags(mode)) : kContended;
 }
 
 void EndTurn(Descriptor) {}
 
-// Every call on the handle would wait for the one that is blocked.
-void StandAside(Descriptor) {}
+void StandAside(Descriptor descriptor) { TurnstilePlace::Leave(descriptor); }
 
-void StandInLine(Descriptor) {}
+void StandInLine(Descriptor descriptor) { TurnstilePlace::TryReturn(descriptor); }
 
 // Asked with a shared lock: that goes together with the shared lock of a program on the whole file.
 int Awaited(Descriptor descriptor) {
-  const int result = LockByte(descriptor, kTurnstileByte, LOCKFILE_FAIL_IMMEDIATELY);
-  if (result == 0) UnlockByte(descriptor, kTurnstileByte);
+  const HANDLE file = ToHandle(descriptor);
+  const int result = LockByte(file, kTurnstileByte, LOCKFILE_FAIL_IMMEDIATELY);
+  if (result == 0) UnlockByte(file, kTurnstileByte);
   return result == kContended ? 1 : 0;
 }
 
 // Locks of one handle lie in layers, also a shared one over an exclusive one, and each has to be
 // taken off.
 int Unlock(Descriptor descriptor) {
-  while (UnlockByte(descriptor, kLockByte)) {
+  while (UnlockByte(ToHandle(descriptor), kLockByte)) {
   }
   // Wine says "lock violation".
   const DWORD code = GetLastError();

@@ -95,16 +95,17 @@ int LockHandle::Attempt(int64_t now) {
   return result;
 }
 
-int LockHandle::Begin(LockWaiter::Body body, LockWaiter::Ended ended) {
+int LockHandle::Begin(const Request& request, LockWaiter::Body body, LockWaiter::Ended ended) {
   CloseKept();
   EndTurn();
   const int result = LockWaiter::Start(open_, std::move(body), std::move(ended), &waiter_);
   if (result != 0) return GiveBack(Failure(Operation::kThread, result));
   open_ = kNoDescriptor;
+  ChangeRequest(request);
   return 0;
 }
 
-int LockHandle::BeginWait(LockWaiter::Ended ended) {
+int LockHandle::BeginWait(const Request& request, LockWaiter::Ended ended) {
   const bool for_turn = mode_ == Mode::kExclusive && turn(MonotonicNow()).IsLoop();
   const auto wait = [mode = mode_, in_turn = in_turn_, for_turn](LockWaiter::Stage* stage) {
     if (stage->descriptor == kNoDescriptor) return PauseBeforeReopening();
@@ -112,7 +113,7 @@ int LockHandle::BeginWait(LockWaiter::Ended ended) {
     if (in_turn) std::this_thread::sleep_for(kStepAside);
     return Lock(stage->descriptor, mode, for_turn, stage->wanted);
   };
-  const int result = Begin(wait, std::move(ended));
+  const int result = Begin(request, wait, std::move(ended));
   has_turn_ = result == 0 && for_turn;
   return result;
 }
@@ -132,7 +133,7 @@ int LockHandle::BeginRemote(const Request& request, bool once, LockWaiter::Ended
   // After a wait or a change of mode that failed the file is open here, and would be twice.
   GiveBack(0);
   file_ = {};
-  return Begin(open_and_wait, std::move(ended));
+  return Begin(request, open_and_wait, std::move(ended));
 }
 
 bool LockHandle::AbandonWait() { return waiter_ != nullptr && waiter_->Abandon(); }
@@ -141,8 +142,9 @@ bool LockHandle::AdoptWait() { return waiter_ != nullptr && waiter_->Adopt(); }
 
 int LockHandle::WaitFor(int64_t milliseconds) { return waiter_->WaitFor(milliseconds); }
 
-int LockHandle::FinishWait(const Request& request) {
-  Prepare(request);
+int LockHandle::FinishWait() {
+  const std::unique_ptr<Request> request = std::move(wanted_);
+  Prepare(*request);
   const int result = std::exchange(waiter_, nullptr)->Collect(&open_);
   // A failure to open says so itself; what comes from the lock call is a bare error number.
   constexpr int kBareErrors = -(1 << 16);
@@ -152,8 +154,8 @@ int LockHandle::FinishWait(const Request& request) {
   if (result != 0) return GiveBack(Failure(Operation::kLock, result));
   held_since_ = MonotonicNow();
   turn(held_since_).Start(held_since_);
-  const int same = CompareWithPath(request.path);
-  return same == 0 ? Granted(request) : GiveBack(same);
+  const int same = CompareWithPath(request->path);
+  return same == 0 ? Granted(*request) : GiveBack(same);
 }
 
 // The wait may have been long: somebody may have deleted or renamed the file and made a new one.
@@ -266,6 +268,7 @@ void LockHandle::EndTurn() {
 void LockHandle::Discard() {
   if (waiter_ != nullptr && !waiter_->Abandon()) waiter_->Collect(&open_);
   waiter_.reset();
+  wanted_.reset();
   has_turn_ = false;
   GiveBack(0);
   CloseKept();

@@ -63,7 +63,7 @@ class LockHandle final {
   int TryAcquire(const Request& request);
 
   // Hands the open descriptor to a thread that waits for the lock.
-  int BeginWait(LockWaiter::Ended ended);
+  int BeginWait(const Request& request, LockWaiter::Ended ended);
   // Opens in that thread too, for file systems on which that may take long; with `once` it makes
   // one attempt and does not wait.
   int BeginRemote(const Request& request, bool once, LockWaiter::Ended ended);
@@ -71,8 +71,11 @@ class LockHandle final {
   bool AbandonWait();
   bool AdoptWait();
   int WaitFor(int64_t milliseconds);
-  // Takes what the ended wait was granted, for whoever wants it by now.
-  int FinishWait(const Request& request);
+  bool WaitHasEnded() const { return waiter_ != nullptr && waiter_->HasEnded(); }
+  // The wait goes on for somebody else, in the same mode.
+  void ChangeRequest(const Request& request) { wanted_ = std::make_unique<Request>(request); }
+  // Takes what the ended wait was granted.
+  int FinishWait();
 
   // Grants the lock that is held here, still locked, to the next one.
   int HandOver(const Request& request);
@@ -106,7 +109,7 @@ class LockHandle final {
   Turn& turn(int64_t now) { return surroundings_->turns.Of(path_hash_, now); }
   // `stamped` is the token of the record that this very handle wrote, if it did.
   int Granted(const Request& request, uint64_t stamped = 0);
-  int Begin(LockWaiter::Body body, LockWaiter::Ended ended);
+  int Begin(const Request& request, LockWaiter::Body body, LockWaiter::Ended ended);
   int CompareWithPath(const std::string& path);
   int StampRecord(const Request& request, uint64_t stamped);
   int GiveBack(int result);
@@ -125,6 +128,8 @@ class LockHandle final {
   // Unlocked and of exclusive use, between two locks in quick succession.
   Descriptor kept_ = kNoDescriptor;
   std::shared_ptr<LockWaiter> waiter_;
+  // What the waiter waits for.
+  std::unique_ptr<Request> wanted_;
   Holding holding_;
   FileStatus file_;
   uint64_t token_ = 0;

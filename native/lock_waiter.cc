@@ -31,6 +31,7 @@ void LockWaiter::End(int result) {
       return;
     }
     state_ = State::kGivenBack;
+    result_ = kContended;
     unwanted = stage_.descriptor.exchange(kNoDescriptor);
   }
   if (result == 0) Unlock(unwanted);
@@ -66,6 +67,11 @@ int LockWaiter::WaitFor(int64_t milliseconds) {
   }
   const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
   return changed_.wait_until(guard, limit, ended) ? 0 : kContended;
+}
+
+bool LockWaiter::HasEnded() {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  return state_ == State::kEnded || state_ == State::kGivenBack;
 }
 
 int LockWaiter::Collect(Descriptor* out) {

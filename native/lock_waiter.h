@@ -47,6 +47,8 @@ class LockWaiter final {
   // kContended when the time was over first.
   int WaitFor(int64_t milliseconds);
 
+  bool HasEnded();
+
   // Moves the descriptor out once the wait has ended: locked where the result is 0, only open
   // where it is not. Nothing is left to move out of a wait that was given up.
   int Collect(Descriptor* out);

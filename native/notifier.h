@@ -10,14 +10,9 @@
 
 namespace holdfast {
 
-inline void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* ticket) {
-  if (env == nullptr) return;
-  const auto number = static_cast<double>(reinterpret_cast<uintptr_t>(ticket));
-  const napi_value argument = Napi::Number::New(env, number);
-  // Not listener.Call(): an environment that is ending still runs its loop, but no JavaScript, and
-  // that must not become an error of anybody.
-  napi_call_function(env, env.Undefined(), listener, 1, &argument, nullptr);
-}
+// Tells the listener the subject and a result. Of a positive subject, the number of a handle, the
+// wait has ended, and is finished before; a negative one stands for a lease that has ended.
+void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* subject);
 
 using Listener = Napi::TypedThreadSafeFunction<std::nullptr_t, void, CallListener>;
 
@@ -38,9 +33,9 @@ class Notifier final {
     }
   }
 
-  void Notify(uintptr_t ticket) {
+  void Notify(intptr_t subject) {
     const std::lock_guard<std::mutex> guard(mutex_);
-    if (!closed_) listener_.NonBlockingCall(reinterpret_cast<void*>(ticket));
+    if (!closed_) listener_.NonBlockingCall(reinterpret_cast<void*>(subject));
   }
 
   void Close() {

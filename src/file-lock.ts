@@ -1,10 +1,14 @@
-import { LockExpiredError, LockLostError } from './errors.js';
+import type { LockLostError } from './errors.js';
 import { type HolderRecord, parseHolderRecord } from './holder-record.js';
 import { unwatchForLeak, watchForLeak } from './leak-check.js';
-import { forgetLease, joinLease, leaveLease, startLease } from './lease.js';
-import type { Hold, LockFile, Loss, LossCause } from './lock-file.js';
+import { abortIfLeaked } from './leaked-signals.js';
+import { forgetLease, joinLease, leaveLease, lossesOf, startLease } from './lease.js';
+import type { Hold, LockFile } from './lock-file.js';
+import { lossFrom, lostError } from './loss.js';
 import { status } from './native.js';
+import type { NestedQueue } from './nested-queue.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
+import { type Loss, type LossCause, leavePlace, type Place } from './owners.js';
 import { errorFrom } from './system-error.js';
 import { traceHold, traceRelease } from './tracing.js';
 
@@ -44,7 +48,8 @@ export class FileLock implements Disposable, AsyncDisposable {
   #announced: LockLostError | null = null;
   #controller: AbortController | undefined;
   #onLost: Loss[] | undefined;
-  #onRelease: (() => void) | undefined;
+  #place: Place | undefined;
+  #nestedQueue: NestedQueue | undefined;
 
   /** @internal Takes over a lock that was just granted, or nests in the one that `outer` holds. */
   constructor(file: LockFile, request: LockRequest, outer?: FileLock) {
@@ -57,7 +62,13 @@ export class FileLock implements Disposable, AsyncDisposable {
       this.token = outer.token;
       this.previousHolder = outer.previousHolder;
       this.#hold = outer.#hold;
-      file.addNested(this);
+      this.#announced = outer.#announced;
+      this.#place = file.owners.nest(this, {
+        hold: this.#hold,
+        label: this.label,
+        since: performance.now(),
+        stack: stackOf(request),
+      });
       if (this.#hold.lease > 0) joinLease(this.#hold, this);
       return;
     }
@@ -73,9 +84,11 @@ export class FileLock implements Disposable, AsyncDisposable {
       label: this.label,
       leakCheck: request.leakCheck,
       lease: request.lease,
-      stack: request.captureStack ? (new Error('taken here').stack ?? null) : null,
+      stack: stackOf(request),
+      since: performance.now(),
       number: file.number,
       ended: false,
+      broken: false,
     };
     file.begin(this.#hold, this);
     if (request.lease > 0) this.#startLease();
@@ -90,12 +103,14 @@ export class FileLock implements Disposable, AsyncDisposable {
 
   /**
    * Aborts when the lock is lost: with `LockExpiredError` when the lease ran out, with
-   * `LockLostError` when something else took it away. A release does not abort it.
+   * `LockLostError` when something else took it away or the lock itself was leaked. A release does
+   * not abort it.
    */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       this.onLost.push(abortWith(this.#controller));
+      abortIfLeaked(this.#place ?? this.#hold, this.#controller);
       const reason = this.#lost ?? this.#announced;
       if (reason !== null) this.#controller.abort(reason);
     }
@@ -123,7 +138,7 @@ export class FileLock implements Disposable, AsyncDisposable {
     if (this.held) return;
     // The watchdog was there first, and its message is still on its way to this event loop.
     if (this.#file !== null) this.takeAway('lease');
-    throw this.#lost ?? this.#lostError(`the lock on ${this.resource} was released before`);
+    throw this.#lost ?? lostError(`the lock on ${this.resource} was released before`, this.#hold);
   }
 
   /**
@@ -139,13 +154,13 @@ export class FileLock implements Disposable, AsyncDisposable {
       this.takeAway('lease');
       return;
     }
-    if (file.removeOwner(this)) {
-      if (this.#hold.lease > 0) leaveLease(this.#hold, this);
+    if (file.owners.leave(this.#place)) {
       this.#file = null;
+      if (this.#hold.lease > 0) leaveLease(this.#hold, this);
     } else {
       this.#giveUp(file);
     }
-    this.#onRelease?.();
+    this.#leave();
   }
 
   /** As `release()`, but a lock that cannot be unlocked ends all the same, with an error. */
@@ -162,15 +177,27 @@ export class FileLock implements Disposable, AsyncDisposable {
     this[Symbol.dispose]();
   }
 
+  /** What `JSON.stringify` shows; the token is a string there. */
+  toJSON(): object {
+    const { resource, lockPath, mode, label, token, previousHolder, held } = this;
+    return { resource, lockPath, mode, label, token: token?.toString(), previousHolder, held };
+  }
+
   /** @internal Called once each if the lock is lost; none may refer to this object. */
   get onLost(): Loss[] {
     this.#onLost ??= [];
     return this.#onLost;
   }
 
-  /** @internal Called once when this object is done with the lock. */
-  set onRelease(listener: () => void) {
-    this.#onRelease = listener;
+  /** @internal Those that nest in this lock, if it nests itself. */
+  get nestedQueue(): NestedQueue | undefined {
+    return this.#nestedQueue;
+  }
+
+  /** @internal `onLeft` is called once when this nested lock has ended, however it did. */
+  nestWith(queue: NestedQueue, onLeft: () => void): void {
+    this.#nestedQueue = queue;
+    if (this.#place !== undefined) this.#place.onLeft = onLeft;
   }
 
   /** @internal */
@@ -190,39 +217,35 @@ export class FileLock implements Disposable, AsyncDisposable {
 
   /** @internal Aborts the signal although the lock is still held: its holder has little time left. */
   announceLoss(error: LockLostError): void {
-    for (const owner of this.#file?.owners ?? []) {
-      (owner as FileLock).#announced = error;
-      (owner as FileLock).#controller?.abort(error);
-    }
-  }
-
-  /** @internal The lock was let go or handed over. */
-  ended(): void {
-    this.#file = null;
-    this.#hold.ended = true;
-    if (this.#hold.lease > 0) forgetLease(this.#hold);
-    if (this.#hold.leakCheck > 0) unwatchForLeak(this.#hold);
-    traceRelease(this.#hold);
+    const owners = (this.#file?.owners.all ?? []) as FileLock[];
+    for (const owner of owners) owner.#announced = error;
+    for (const owner of owners) owner.#controller?.abort(error);
   }
 
   /** @internal Ends the hold for this object and all that share it, and tells them why. */
   takeAway(cause: LossCause): void {
     const file = this.#file;
     if (file === null) return;
-    const { owners, successor } = file;
-    const error = this.#lossFrom(cause);
-    const { number } = file;
+    const { successor } = file;
+    const owners = file.owners.all as FileLock[];
+    const told = new Set([...owners.map(({ onLost }) => onLost), ...lossesOf(this.#hold)]);
+    const error = lossFrom(cause, this.#hold);
+    // All of them first: those who are told may do anything, also with the next holder of this file.
+    for (const owner of owners) owner.#lose(error);
     file.forceUnlock();
     this.ended();
+    for (const listeners of told) {
+      for (const listener of listeners) listener(error);
+    }
+    for (const owner of owners) owner.#leave();
+    successor?.vanished(file.number);
     file.recycle();
-    for (const owner of owners) (owner as FileLock).#lose(error);
-    successor?.vanished(number);
   }
 
   /** @internal Ends a lock that could not be released and that nobody is left to release again. */
   abandon(cause: unknown): void {
     const what = `the lock on ${this.resource} could not be unlocked, so its file was closed`;
-    this.takeAway(this.#lostError(what, cause));
+    this.takeAway(lostError(what, this.#hold, cause));
   }
 
   #giveUp(file: LockFile): void {
@@ -240,8 +263,19 @@ export class FileLock implements Disposable, AsyncDisposable {
   #lose(error: LockLostError): void {
     this.#file = null;
     this.#lost = error;
-    for (const listener of this.#onLost ?? []) listener(error);
-    this.#onRelease?.();
+  }
+
+  #leave(): void {
+    if (this.#place !== undefined) leavePlace(this.#place);
+  }
+
+  /** @internal The lock was let go or handed over. */
+  ended(): void {
+    this.#file = null;
+    this.#hold.ended = true;
+    if (this.#hold.lease > 0) forgetLease(this.#hold);
+    if (this.#hold.leakCheck > 0) unwatchForLeak(this.#hold);
+    traceRelease(this.#hold);
   }
 
   // Without a thread to watch it there is no lease, and without the lease no lock.
@@ -260,22 +294,13 @@ export class FileLock implements Disposable, AsyncDisposable {
     if (result < 0) throw errorFrom(result, this);
     if (result !== status.done) this.assertHeld();
   }
+}
 
-  #lossFrom(cause: LossCause): LockLostError {
-    if (cause === 'lease') {
-      return new LockExpiredError(
-        `the lease of ${this.#hold.lease} ms on ${this.resource} ran out before it was renewed`,
-        { resource: this.resource, lockPath: this.lockPath },
-      );
-    }
-    if (cause === 'releaseAll')
-      return this.#lostError(`releaseAll() took the lock on ${this.resource}`);
-    return cause;
-  }
-
-  #lostError(message: string, cause?: unknown): LockLostError {
-    return new LockLostError(message, { resource: this.resource, lockPath: this.lockPath, cause });
-  }
+function stackOf({ captureStack }: LockRequest): string | null {
+  if (!captureStack) return null;
+  const taken = new Error('taken here');
+  Error.captureStackTrace(taken, FileLock);
+  return taken.stack ?? null;
 }
 
 // Outside the class, so that it is no closure over the lock.

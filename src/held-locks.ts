@@ -45,6 +45,6 @@ export function heldLocks(): HeldLock[] {
  */
 export function releaseAll(): number {
   const held = [...LockFile.existing()].filter((file) => file.hold !== null && file.held);
-  for (const file of held) file.owner?.takeAway('releaseAll');
+  for (const file of held) file.owners.first?.takeAway('releaseAll');
   return held.length;
 }

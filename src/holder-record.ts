@@ -37,6 +37,12 @@ function crc32(text: string): number {
   return ~value >>> 0;
 }
 
+/** Lets JSON have the token as a string: it has no integers that large, and would throw. */
+export function withJson<T extends { token: bigint | null }>(value: T): T {
+  const toJSON = () => ({ ...value, token: value.token === null ? null : String(value.token) });
+  return Object.defineProperty(value, 'toJSON', { value: toJSON });
+}
+
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
@@ -59,7 +65,8 @@ function toRecord(value: unknown): HolderRecord | null {
   if (!isCount(pid) || !isCount(start) || !isText(host) || !orNull(boot, isText)) return null;
   if (!orNull(pidns, isCount) || !isCount(since) || !orNull(lease, isCount)) return null;
   if (!orNull(label, isText) || !isText(token) || !/^\d{1,20}$/.test(token)) return null;
-  return { state, pid, start, host, boot, pidns, token: BigInt(token), since, lease, label };
+  const who = { pid, start, host, boot, pidns };
+  return withJson<HolderRecord>({ state, ...who, token: BigInt(token), since, lease, label });
 }
 
 /**

@@ -14,7 +14,7 @@ import { WaitQueue } from './wait-queue.js';
 /** What `inspect` can be told. */
 export interface InspectOptions {
   /** The exact lock file, instead of `<resource>.flock`. */
-  lockPath?: string;
+  lockPath?: string | undefined;
 }
 
 /** How a lock was at one moment; by the time it is read it may be otherwise. */

@@ -2,7 +2,9 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Hold } from './lock-file.js';
+import { addon } from './native.js';
 import { longestTimer } from './options.js';
+import { onNestedLeak } from './owners.js';
 import { printable } from './printable.js';
 import { onLeak } from './remains.js';
 import { traceLeak } from './tracing.js';
@@ -13,35 +15,40 @@ const backgroundIntervalMs = 60_000;
 const requestIntervalMs = 100;
 const turnsForFinalisers = 8;
 
-interface Watch {
-  readonly since: number;
-  due: number;
-}
-
-const watched = new Map<Hold, Watch>();
+const watched = new Map<Hold, number>();
 let timer: NodeJS.Timeout | undefined;
 let nextCheck = Number.POSITIVE_INFINITY;
 let lastCollection = Number.NEGATIVE_INFINITY;
+let turn = Number.NEGATIVE_INFINITY;
 let running: Promise<number> | undefined;
 let leaked = 0;
 
-onLeak((hold, ageMs) => {
+function report(leak: Hold, what: string): void {
   leaked += 1;
-  watched.delete(hold);
-  traceLeak(hold);
-  const seconds = (ageMs / 1000).toFixed(1);
-  const label = hold.label === null ? '' : ` ("${hold.label}")`;
+  traceLeak(leak);
+  const seconds = ((performance.now() - leak.since) / 1000).toFixed(1);
+  const label = leak.label === null ? '' : ` ("${leak.label}")`;
   process.emitWarning(
     printable(
-      `the lock on ${hold.resource}${label} was leaked: nothing refers to its holder any more. ` +
-        `It was freed after ${seconds} s. Use withLock() or a using block.`,
+      `the ${what} on ${leak.resource}${label} was leaked: nothing refers to its holder any more. ` +
+        `It was freed after ${seconds} s. Use withLock() or a using block, or keep the lock in a property ` +
+        `of globalThis to hold it until the process ends.`,
     ),
     {
       type: 'LockLeakWarning',
       code: 'HOLDFAST_LEAK',
-      detail: hold.stack ?? 'Set captureStack: true to see who took it.',
+      detail: leak.stack ?? 'Set captureStack: true to see who took it.',
     },
   );
+}
+
+onLeak((hold) => {
+  watched.delete(hold);
+  report(hold, 'lock');
+});
+onNestedLeak(({ hold, label, since, stack }, outerLives) => {
+  // Else it is the lock itself that leaked, or there is none any more.
+  if (outerLives) report({ ...hold, label, since, stack }, 'nested lock');
 });
 
 // A full collection on request is not in Node's API; this is the documented flag, set late. Bun has
@@ -61,14 +68,15 @@ let collect: (() => void) | undefined;
 
 async function collectLeaked(): Promise<number> {
   const early = lastCollection + requestIntervalMs - performance.now();
-  if (early > 0) await sleep(early);
+  // No longer than that whatever the clock says: it may be the fake one of a test.
+  if (early > 0) await sleep(Math.min(early, requestIntervalMs));
   const before = leaked;
   lastCollection = performance.now();
   // What was looked at weakly in this turn of the event loop would survive a collection in it.
   await nextTurn();
   collect ??= findCollector();
   collect();
-  for (let turn = 0; turn < turnsForFinalisers; turn += 1) await nextTurn();
+  for (let count = 0; count < turnsForFinalisers; count += 1) await nextTurn();
   return leaked - before;
 }
 
@@ -95,10 +103,8 @@ export function reclaimLeaked(): Promise<number> {
 
 /** Checks this hold once it is older than its `leakCheck`, and again at doubling ages. */
 export function watchForLeak(hold: Hold): void {
-  const since = performance.now();
-  const due = since + hold.leakCheck;
-  watched.set(hold, { since, due });
-  checkAt(due);
+  watched.set(hold, hold.since + hold.leakCheck);
+  checkAt(hold.since + hold.leakCheck);
 }
 
 export function unwatchForLeak(hold: Hold): void {
@@ -106,7 +112,7 @@ export function unwatchForLeak(hold: Hold): void {
 }
 
 function checkAt(due: number): void {
-  const at = Math.max(due, lastCollection + backgroundIntervalMs);
+  const at = Math.max(due, lastCollection + backgroundIntervalMs, turn);
   if (at >= nextCheck) return;
   clearTimeout(timer);
   nextCheck = at;
@@ -117,12 +123,17 @@ function checkAt(due: number): void {
 function check(): void {
   const now = performance.now();
   nextCheck = Number.POSITIVE_INFINITY;
-  let due = false;
-  for (const watch of watched.values()) {
-    if (watch.due > now) continue;
-    due = true;
-    watch.due = watch.since + 2 * (now - watch.since);
+  const due = [...watched].filter(([, at]) => at <= now);
+  if (due.length === 0) {
+    addon.leaveCollections();
+  } else {
+    // A collection looks at this thread's heap only, so each thread has to have its turn.
+    const wait = addon.takeCollection(backgroundIntervalMs);
+    turn = now + wait;
+    if (wait === 0) {
+      for (const [hold] of due) watched.set(hold, hold.since + 2 * (now - hold.since));
+      void reclaimLeaked();
+    }
   }
-  if (due) void reclaimLeaked();
-  for (const watch of watched.values()) checkAt(watch.due);
+  for (const at of watched.values()) checkAt(at);
 }

@@ -1,6 +1,7 @@
 import { LockExpiredError } from './errors.js';
-import { type Hold, LockFile, type Loss, type Owner } from './lock-file.js';
-import { listen, status, unlisten } from './native.js';
+import { type Hold, LockFile } from './lock-file.js';
+import { listenToLease, status, unlisten } from './native.js';
+import type { Loss, Owner } from './owners.js';
 import { onLeak } from './remains.js';
 import { traceExpire } from './tracing.js';
 
@@ -9,7 +10,7 @@ import { traceExpire } from './tracing.js';
  * a leaked one, but to all who wait for its loss: scopes that never settle, signals.
  */
 interface Lease {
-  readonly ticket: number;
+  readonly number: number;
   readonly losses: Set<readonly Loss[]>;
 }
 
@@ -19,11 +20,11 @@ const leases = new Map<Hold, Lease>();
 export function startLease(file: LockFile, hold: Hold, milliseconds: number): number {
   let lease = leases.get(hold);
   if (lease === undefined) {
-    const losses = new Set(file.owners.map(({ onLost }) => onLost));
-    lease = { ticket: listen(() => expire(hold)), losses };
+    const losses = new Set(file.owners.all.map(({ onLost }) => onLost));
+    lease = { number: listenToLease(() => expire(hold)), losses };
     leases.set(hold, lease);
   }
-  const result = file.limit(milliseconds, lease.ticket);
+  const result = file.limit(milliseconds, lease.number);
   if (result === status.done) hold.lease = milliseconds;
   if (result < status.done) forgetLease(hold);
   return result;
@@ -38,10 +39,15 @@ export function leaveLease(hold: Hold, { onLost }: Owner): void {
   leases.get(hold)?.losses.delete(onLost);
 }
 
+/** Those who will be told of the end of the lease, also where they nested and were collected. */
+export function lossesOf(hold: Hold): Iterable<readonly Loss[]> {
+  return leases.get(hold)?.losses ?? [];
+}
+
 export function forgetLease(hold: Hold): void {
   const lease = leases.get(hold);
   if (lease === undefined) return;
-  unlisten(lease.ticket);
+  unlisten(lease.number);
   leases.delete(hold);
 }
 

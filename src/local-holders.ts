@@ -1,4 +1,4 @@
-import { type Hold, LockFile, type Successor } from './lock-file.js';
+import { type Hold, isEndless, LockFile, type Successor } from './lock-file.js';
 import type { LockRequest } from './options.js';
 
 /** The holders of one lock file that are in this thread; they tell the queue when they are done. */
@@ -20,8 +20,8 @@ export class LocalHolders {
   /** One that lasts until it is released. */
   get endless(): Hold | undefined {
     const first = this.#exclusive;
-    if (first?.lease === 0 && !first.ended) return first;
-    return this.#shared.size === 0 ? undefined : this.holds.find(({ lease }) => lease === 0);
+    if (first !== undefined && !first.ended && isEndless(first)) return first;
+    return this.#shared.size === 0 ? undefined : this.holds.find(isEndless);
   }
 
   *#all(): Generator<Hold> {

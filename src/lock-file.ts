@@ -1,7 +1,17 @@
+import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
-import type { LockLostError } from './errors.js';
-import { addon, kept, listen, outcome, requestFlags, status, unlisten } from './native.js';
+import {
+  addon,
+  type Ended,
+  kept,
+  listen,
+  outcome,
+  requestFlags,
+  status,
+  unlisten,
+} from './native.js';
 import { type LockRequest, longestLease } from './options.js';
+import { type Owner, Owners } from './owners.js';
 import { Remains } from './remains.js';
 
 /**
@@ -17,25 +27,19 @@ export interface Hold {
   /** In ms between renewals, 0 for none; one for all that nest in this hold. */
   lease: number;
   readonly stack: string | null;
+  /** `performance.now()` at the grant. */
+  readonly since: number;
   /** Number of the lock file object, for a lookup that may fail. */
   readonly number: number;
   /** True from the moment that the lock was released, lost or found leaked. */
   ended: boolean;
+  /** Whether its scope broke, so that the lock will be taken away soon. */
+  broken: boolean;
 }
 
-/** Why a lock is taken away from its holder. */
-export type LossCause = 'lease' | 'releaseAll' | LockLostError;
-
-/** What is told that a lock is lost. */
-export type Loss = (error: LockLostError) => void;
-
-/** Whoever has to be told when the lock is taken away from it. */
-export interface Owner {
-  /** Called once each when that happens; none may refer to the owner. */
-  readonly onLost: readonly Loss[];
-  takeAway(cause: LossCause): void;
-  /** Called once the lock is not its any more, before anybody else is told to have it. */
-  ended(): void;
+/** Whether nothing but whoever holds it can end this hold. */
+export function isEndless({ lease, broken }: Hold): boolean {
+  return lease === 0 && !broken;
 }
 
 /** Whoever may take a lock over, still locked, instead of letting it go. */
@@ -50,7 +54,6 @@ export interface Successor {
 // that, but its limit has to be one that the native clock can add up.
 const longestBlockMs = isMainThread ? 1e9 : 20;
 
-const nobody: Owner[] = [];
 const mostPooled = 64;
 const pool: LockFile[] = [];
 
@@ -72,10 +75,7 @@ function closeKept(): void {
  */
 export class LockFile {
   readonly #remains = new Remains(this);
-  #ticket = 0;
-  #nested = nobody;
-  /** The outermost holder. */
-  owner: Owner | undefined;
+  readonly owners = new Owners();
 
   static take(): LockFile {
     return pool.pop() ?? new LockFile();
@@ -88,7 +88,7 @@ export class LockFile {
   /** The outermost holder of a hold, while it lasts and somebody refers to it. */
   static ownerOf(hold: Hold): Owner | undefined {
     const file = LockFile.byNumber(hold.number);
-    return file?.hold === hold ? file.owner : undefined;
+    return file?.hold === hold ? file.owners.first : undefined;
   }
 
   /** All objects that exist, held or not. */
@@ -135,17 +135,20 @@ export class LockFile {
     return this.tryAcquire(request, requestFlags.inTurn);
   }
 
-  /** Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()` failed. */
-  beginWait(onEnded: () => void): number {
-    return addon.beginWait(this.number, this.#listen(onEnded));
+  /**
+   * Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()`
+   * failed. When its result is `status.done`, the lock is held.
+   */
+  beginWait({ lockPath, flags, details }: LockRequest, onEnded: Ended): number {
+    listen(this.number, onEnded);
+    return addon.beginWait(this.number, lockPath, flags, ...details);
   }
 
   /** As `beginWait`, but opens in the waiting thread as well; `once` makes one attempt there. */
-  beginRemote(request: LockRequest, once: boolean, onEnded: () => void): number {
-    const ticket = this.#listen(onEnded);
+  beginRemote(request: LockRequest, once: boolean, onEnded: Ended): number {
+    listen(this.number, onEnded);
     return addon.beginRemote(
       this.number,
-      ticket,
       once,
       request.lockPath,
       request.flags,
@@ -153,9 +156,9 @@ export class LockFile {
     );
   }
 
-  #listen(onEnded: () => void): number {
-    this.#ticket = listen(onEnded);
-    return this.#ticket;
+  /** Goes on with a wait for somebody else, who wants the same mode. */
+  changeRequest(request: LockRequest): void {
+    addon.changeRequest(this.number, request.lockPath, request.flags, ...request.details);
   }
 
   /** Gives a wait up. False when it has ended already: `finishWait` has the result. */
@@ -171,16 +174,19 @@ export class LockFile {
   /** Blocks this thread until the wait has ended, or answers `status.contended` when the time is over. */
   waitFor(milliseconds: number): number {
     const end = performance.now() + milliseconds;
-    for (;;) {
-      const left = Math.max(0, end - performance.now());
-      const result = addon.waitFor(this.number, Math.min(Math.ceil(left), longestBlockMs));
-      if (result === status.done || left === 0) return result;
+    for (let left = milliseconds; ; ) {
+      const step = Math.min(Math.ceil(left), longestBlockMs);
+      const result = addon.waitFor(this.number, step);
+      // Counted down as well: the clock may be the fake one of a test, and stand still.
+      left = Math.min(left - step, end - performance.now());
+      if (result === status.done || left <= 0) return result;
     }
   }
 
-  finishWait(request: LockRequest): number {
-    unlisten(this.#ticket);
-    return addon.finishWait(this.number, request.lockPath, request.flags, ...request.details);
+  /** Takes what the wait was granted that `waitFor` has seen end. */
+  finishWait(): number {
+    unlisten(this.number);
+    return addon.finishWait(this.number);
   }
 
   /** Grants the lock that is held here, still locked, to the next one. */
@@ -202,38 +208,19 @@ export class LockFile {
 
   begin(hold: Hold, owner: Owner): void {
     this.#remains.hold = hold;
-    this.owner = owner;
+    this.owners.begin(owner);
   }
 
   /** Forgets the hold, which has ended. */
   end(): void {
     this.#remains.hold = null;
     this.#remains.successor = null;
-    this.owner = undefined;
-    this.#nested = nobody;
-  }
-
-  /** The outermost holder first, then those that nest in it. */
-  get owners(): Owner[] {
-    return this.owner === undefined ? [] : [this.owner, ...this.#nested];
-  }
-
-  addNested(owner: Owner): void {
-    if (this.#nested === nobody) this.#nested = [];
-    this.#nested.push(owner);
-  }
-
-  /** Takes out one of several holders; false for the only one. */
-  removeOwner(owner: Owner): boolean {
-    if (this.#nested.length === 0) return false;
-    if (owner === this.owner) this.owner = this.#nested.shift();
-    else this.#nested.splice(this.#nested.indexOf(owner), 1);
-    return true;
+    this.owners.end();
   }
 
   /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */
-  limit(milliseconds: number, ticket: number): number {
-    return addon.limit(this.number, Math.ceil(Math.min(milliseconds, longestLease)), ticket);
+  limit(milliseconds: number, lease: number): number {
+    return addon.limit(this.number, Math.ceil(Math.min(milliseconds, longestLease)), lease);
   }
 
   get held(): boolean {
@@ -245,7 +232,6 @@ export class LockFile {
     return addon.isAwaited(this.number);
   }
 
-  /** How long ago the lock was granted. */
   get ageMs(): number {
     return addon.ageMs(this.number);
   }
@@ -280,7 +266,7 @@ export class LockFile {
 
   /** Closes what is not held; a wait that was granted meanwhile is given back. */
   discard(): void {
-    unlisten(this.#ticket);
+    unlisten(this.number);
     addon.discard(this.number);
   }
 

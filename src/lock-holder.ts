@@ -1,4 +1,4 @@
-import type { HolderRecord } from './holder-record.js';
+import { type HolderRecord, withJson } from './holder-record.js';
 import { printable } from './printable.js';
 import type { KernelLock, KernelView } from './proc-locks.js';
 import { commandOf, isZombie, processIdentity, startTimeOf } from './process-identity.js';
@@ -48,7 +48,7 @@ function locate(record: HolderRecord): Whereabouts {
 function fromRecord(record: HolderRecord, pid = record.pid, whereabouts = locate(record)) {
   const { host, label, since, lease, token } = record;
   const command = whereabouts === 'elsewhere' ? null : commandOf(pid);
-  return { pid, command, host, label, since, lease, token, whereabouts };
+  return withJson({ pid, command, host, label, since, lease, token, whereabouts });
 }
 
 function fromKernel(pid: number): LockHolder {

@@ -22,6 +22,9 @@ import { Waiter } from './waiter.js';
 /**
  * Makes one attempt to take a lock, without waiting. That somebody else holds it is not an error.
  *
+ * To hold it until the process ends, keep it in a property of `globalThis`: a lock that no code refers to
+ * any more is freed by the garbage collector.
+ *
  * @param resource the path to guard; it need not exist. The lock file stands beside it.
  * @returns the lock, or null when it is held, or waited for, by somebody else.
  * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.

@@ -24,8 +24,8 @@ export const requestFlags = { exclusive: 1, record: 2, inTurn: 4, permissionsShi
 export type RequestDetails = [label: string, lease: number, minToken: bigint];
 
 /**
- * Handles are named by small numbers, because an object for each would take more memory than what it
- * stands for. native/lock_handle.h says what each operation does.
+ * Handles are named by numbers above 0, because an object for each would take more memory than what
+ * it stands for. native/lock_handle.h says what each operation does.
  */
 interface Addon {
   openHandle(handle: number): void;
@@ -35,23 +35,24 @@ interface Addon {
   /** Opens and waits in a thread of its own; `once` makes one attempt there instead. */
   beginRemote(
     handle: number,
-    ticket: number,
     once: boolean,
     path: string,
     flags: number,
     ...details: RequestDetails | []
   ): number;
-  beginWait(handle: number, ticket: number): number;
+  beginWait(handle: number, path: string, flags: number, ...details: RequestDetails | []): number;
   abandonWait(handle: number): boolean;
   adoptWait(handle: number): boolean;
+  /** The wait goes on for somebody else, in the same mode. */
+  changeRequest(handle: number, path: string, flags: number, ...details: RequestDetails | []): void;
   waitFor(handle: number, milliseconds: number): number;
-  finishWait(handle: number, path: string, flags: number, ...details: RequestDetails | []): number;
+  finishWait(handle: number): number;
   handOver(handle: number, path: string, flags: number, ...details: RequestDetails | []): number;
   release(handle: number): number;
   discard(handle: number): void;
   letGo(handle: number): void;
   closeKept(handle: number): void;
-  limit(handle: number, milliseconds: number, ticket: number): number;
+  limit(handle: number, milliseconds: number, lease: number): number;
   held(handle: number): boolean;
   isAwaited(handle: number): boolean;
   ageMs(handle: number): number;
@@ -63,11 +64,18 @@ interface Addon {
   crashedRecord(): string;
   /** `outcome` receives the token and whether the last holder crashed, at each grant. */
   initialize(
-    listener: (ticket: number) => void,
+    listener: (subject: number, result: number) => void,
     processMembers: string,
     outcome: BigUint64Array,
   ): void;
   keepAlive(alive: boolean): void;
+  /**
+   * Asks for the next turn of all threads of the process to collect garbage in the background: 0 where
+   * that is now, else after how many ms to ask again.
+   */
+  takeCollection(intervalMs: number): number;
+  /** Gives the place among those who ask up. */
+  leaveCollections(): void;
   flock(fd: number, mode: 0 | 1 | 2): number;
   /** Tries in the thread pool, holding nothing: 0 free, 1 held exclusively, 2 by sharers, or a failure. */
   probe(fd: number): Promise<number>;
@@ -106,14 +114,23 @@ function load(): Addon {
     process.dlopen(own, toNamespacedPath(addonPath));
     return own.exports as Addon;
   } catch (cause) {
-    const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? libc() : ''}`;
-    throw new Error(
-      `holdfast has no working native addon for ${platform} (Node ${process.version}). ` +
-        `Shipped are ${shipped.join(', ')}. To build one here, with a C++17 compiler and Python, ` +
-        `run: npx holdfast build`,
-      { cause },
+    throw new Error(loadAdvice(cause), { cause });
+  }
+}
+
+function loadAdvice(cause: unknown): string {
+  if ((cause as NodeJS.ErrnoException).code === 'ERR_DLOPEN_DISABLED') {
+    return (
+      'holdfast is a native addon, and this process may not load any: ' +
+      'leave --no-addons out, or add --allow-addons to --permission'
     );
   }
+  const platform = `${process.platform}-${process.arch}${process.platform === 'linux' ? libc() : ''}`;
+  return (
+    `holdfast has no working native addon for ${platform} (Node ${process.version}) at ${addonPath}. ` +
+    `Shipped are ${shipped.join(', ')}. Where a bundler took this code elsewhere, declare holdfast ` +
+    `external. To build an addon here, with a C++17 compiler and Python, run: npx holdfast build`
+  );
 }
 
 export const addon = load();
@@ -121,25 +138,34 @@ export const addon = load();
 /** Token and crash flag of the latest grant; read it before anything else is asked of the addon. */
 export const outcome = new BigUint64Array(2);
 
-const listeners = new Map<number, () => void>();
-let lastTicket = 0;
+/** Called with the result of a wait, or with 0 at the end of a lease. */
+export type Ended = (result: number) => void;
 
-/** Registers what to call, once, when the wait or the lease with this ticket ends. */
-export function listen(onEnded: () => void): number {
-  lastTicket += 1;
-  listeners.set(lastTicket, onEnded);
-  return lastTicket;
+// Never empty: V8 rebuilds a Map with its last entry gone, on the way of each hand-over.
+const listeners = new Map<number, Ended>([[0, () => {}]]);
+let lastLease = 0;
+
+/** Registers what to call, once, when the wait of the lock file object with this number ends. */
+export function listen(number: number, onEnded: Ended): void {
+  listeners.set(number, onEnded);
 }
 
-export function unlisten(ticket: number): void {
-  listeners.delete(ticket);
+/** Registers what to call, once, when a lease ends. Answers its number, which is negative. */
+export function listenToLease(onEnded: Ended): number {
+  lastLease -= 1;
+  listeners.set(lastLease, onEnded);
+  return lastLease;
+}
+
+export function unlisten(subject: number): void {
+  listeners.delete(subject);
 }
 
 addon.initialize(
-  (ticket) => {
-    const onEnded = listeners.get(ticket);
-    listeners.delete(ticket);
-    onEnded?.();
+  (subject, result) => {
+    const onEnded = listeners.get(subject);
+    listeners.delete(subject);
+    onEnded?.(result);
   },
   JSON.stringify(processIdentity).slice(1, -1),
   outcome,

@@ -1,25 +1,23 @@
 import type { FileLock } from './file-lock.js';
-import { type Hold, LockFile } from './lock-file.js';
+import { type Hold, isEndless, LockFile } from './lock-file.js';
+import { NestedQueue, type NestedWaiter } from './nested-queue.js';
 import type { LockRequest } from './options.js';
 import { PendingLock } from './pending.js';
-import { lockOf, type NestedQueue, type NestedWaiter, type Scope } from './scope.js';
+import { lockOf, type Scope } from './scope.js';
+import { isUnlimited, watchStuckWaits } from './stuck-waits.js';
 
 function enter(scope: Scope, queue: NestedQueue, request: LockRequest): FileLock | null {
   const nested = lockOf(scope)?.nest(request) ?? null;
-  if (nested === null) {
-    leave(queue);
-    return null;
+  if (nested !== null) {
+    const own = new NestedQueue(scope.hold, queue);
+    nested.nestWith(own, closer(own));
   }
-  nested.onRelease = () => leave(queue);
   return nested;
 }
 
-function leave(queue: NestedQueue): void {
-  const [next] = queue.waiting;
-  queue.busy = next !== undefined;
-  if (next === undefined) return;
-  queue.waiting.delete(next);
-  next.enter();
+// Outside, so that it is no closure over the lock.
+function closer(queue: NestedQueue): () => void {
+  return () => queue.close();
 }
 
 type Again = (request: LockRequest) => FileLock | Promise<FileLock>;
@@ -29,22 +27,29 @@ class Sibling extends PendingLock implements NestedWaiter {
   readonly #queue: NestedQueue;
   readonly #again: Again;
 
-  constructor(scope: Scope, queue: NestedQueue, request: LockRequest, again: Again) {
-    super(request);
+  constructor(
+    scope: Scope,
+    queue: NestedQueue,
+    request: LockRequest,
+    again: Again,
+    forThread: boolean,
+  ) {
+    super(request, forThread);
     this.#scope = scope;
     this.#queue = queue;
     this.#again = again;
-    queue.waiting.add(this);
+    queue.join(this);
   }
 
-  enter(): void {
+  enter(): boolean {
     const entered = enter(this.#scope, this.#queue, this.request);
     // The other wait has its own limits; those of this one would leave it a lock for nobody.
     this.resolve(entered ?? Promise.resolve(this.request).then(this.#again));
+    return entered !== null;
   }
 
   protected override cancel(): void {
-    this.#queue.waiting.delete(this);
+    this.#queue.leave(this);
   }
 }
 
@@ -58,13 +63,18 @@ export function lockNested(
   request: LockRequest,
   again: Again,
 ): FileLock | Promise<FileLock> {
-  scope.nested ??= { busy: false, waiting: new Set() };
-  const queue = scope.nested;
-  if (!queue.busy) {
-    queue.busy = true;
-    return enter(scope, queue, request) ?? again(request);
+  scope.nested ??= new NestedQueue(scope.hold);
+  const queue = scope.nested.current;
+  if (queue.tryEnter()) {
+    const entered = enter(scope, queue, request);
+    if (entered !== null) return entered;
+    queue.pass();
+    return again(request);
   }
-  return new Sibling(scope, queue, request, again).promise;
+  const forThread = isUnlimited(request) && isEndless(scope.hold);
+  const waiter = new Sibling(scope, queue, request, again, forThread);
+  if (forThread) watchStuckWaits();
+  return waiter.promise;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { createHook } from 'node:async_hooks';
+import { setImmediate } from 'node:timers';
 import type { FileLock } from './file-lock.js';
 import { currentScope, enterScope, type Scope, scopeOf } from './scope.js';
 

@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { type RequestDetails, requestFlags } from './native.js';
 import { printable } from './printable.js';
 
@@ -9,46 +10,47 @@ export type LockMode = 'exclusive' | 'shared';
 /** What `tryLock` can be told. */
 export interface TryLockOptions {
   /** Default `'exclusive'`. */
-  mode?: LockMode;
+  mode?: LockMode | undefined;
   /**
    * The longest time between renewals, in ms: a native watchdog takes the lock away from a holder
    * that does not call `renew()` in time, even while its event loop is blocked. Default: none.
    */
-  lease?: number;
+  lease?: number | undefined;
   /**
-   * Held for longer than this many ms, the lock makes its own process check, by a garbage
-   * collection, that the scope still exists. Default: never.
+   * Held for longer than this many ms, the lock makes its own thread check, by a garbage collection,
+   * that the scope still exists: again at doubling ages, and all threads of a process together at
+   * most once a minute, in turn. Default: never.
    */
-  leakCheck?: number;
+  leakCheck?: number | undefined;
   /** What the lock is for, shown to whoever waits. At most 198 bytes of its JSON are kept. */
-  label?: string;
+  label?: string | undefined;
   /** The exact lock file, instead of `<resource>.flock`. */
-  lockPath?: string;
+  lockPath?: string | undefined;
   /** Permissions of a new lock file, whatever the umask. Default `0o600`: whoever may open it may hold it. */
-  fileMode?: number;
+  fileMode?: number | undefined;
   /** Whether the holder record is written into the lock file. Default true; false never writes. */
-  record?: boolean;
+  record?: boolean | undefined;
   /** The fencing token starts above this, so that a store survives a deleted lock file. Default 0n. */
-  minToken?: bigint;
+  minToken?: bigint | undefined;
   /** Keep the stack of the taker for the warning about a leaked lock. Default false: it costs some µs. */
-  captureStack?: boolean;
+  captureStack?: boolean | undefined;
 }
 
 /** What `lockSync` can be told. */
 export interface LockSyncOptions extends TryLockOptions {
   /** How long to wait, in ms. Default `Infinity`; 0 makes one attempt. */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** What `lock` and `withLock` can be told. */
 export interface LockOptions extends LockSyncOptions {
   /** Ends the wait: the promise rejects with `signal.reason`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Whether the async context that holds the lock may take it again, counted, until the outermost
    * release. Default false: that is a `LockDeadlockError`, because it would wait for itself.
    */
-  reentrant?: boolean;
+  reentrant?: boolean | undefined;
 }
 
 /** A validated request for a lock. */
@@ -76,11 +78,19 @@ const suffix = '.flock';
 const mostLabelBytes = 200;
 const noDetails: [] = [];
 
+// Whatever it is, an object that cannot be converted to a string included.
+function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'function') return 'a function';
+  return typeof value === 'object' && value !== null
+    ? inspect(value, { depth: 0, compact: true, breakLength: Number.POSITIVE_INFINITY })
+    : String(value);
+}
+
 /** The error for an argument that cannot be used. */
 export function invalid(name: string, expected: string, value: unknown): TypeError {
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value);
   const error: TypeError & { code?: string } = new TypeError(
-    printable(`${name} must be ${expected}, not ${shown}`),
+    printable(`${name} must be ${expected}, not ${describe(value)}`),
   );
   error.code = 'ERR_INVALID_ARG_VALUE';
   return error;
@@ -110,11 +120,12 @@ function toPath(name: string, value: unknown): string {
   return path;
 }
 
-// The working directory may change while the lock is waited for, and a trailing slash would put the
-// lock file into the folder instead of beside it.
+// The working directory may change while the lock is waited for, and a slash, `.` or `..` at the end
+// would put the lock file into the folder instead of beside it.
 function absolute(path: string): string {
   const last = path.charCodeAt(path.length - 1);
-  return isAbsolute(path) && last !== 0x2f && last !== 0x5c ? path : resolve(path);
+  const named = last !== 0x2f && last !== 0x5c && last !== 0x2e;
+  return named && isAbsolute(path) ? path : resolve(path);
 }
 
 function toMode(value: unknown): LockMode {

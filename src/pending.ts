@@ -1,3 +1,4 @@
+import { offAbort, onAbort } from './abort.js';
 import { LockTimeoutError } from './errors.js';
 import type { FileLock } from './file-lock.js';
 import { findHolders } from './find-holders.js';
@@ -72,7 +73,7 @@ export abstract class PendingLock {
   #limit({ signal, timeout, remote }: LockRequest): void {
     if (signal !== undefined) {
       this.#onAbort = () => this.#giveUp(() => signal.reason);
-      signal.addEventListener('abort', this.#onAbort);
+      onAbort(signal, this.#onAbort);
     }
     // Nobody waits 24 days. One attempt on a remote file system takes as long as it takes.
     if (timeout <= longestTimer && (timeout > 0 || !remote))
@@ -90,8 +91,7 @@ export abstract class PendingLock {
     if (this.#settled) return false;
     this.#settled = true;
     if (this.#timer !== undefined) clearTimeout(this.#timer);
-    if (this.#onAbort !== undefined)
-      this.request.signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#onAbort !== undefined) offAbort(this.request.signal as AbortSignal, this.#onAbort);
     if (this.#counted) count(-1);
     traceWaitEnd(this.#trace, this.request, error);
     return true;

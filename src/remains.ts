@@ -1,11 +1,12 @@
 import type { Hold, LockFile, Successor } from './lock-file.js';
 import { addon } from './native.js';
 
-const all: (Remains | undefined)[] = [];
+// There is no handle 0.
+const all: (Remains | undefined)[] = [undefined];
 const freeNumbers: number[] = [];
 const leakListeners: LeakListener[] = [];
 
-type LeakListener = (hold: Hold, ageMs: number) => void;
+type LeakListener = (hold: Hold) => void;
 
 /** Registers what is told about a hold that was ended by the garbage collector. */
 export function onLeak(listener: LeakListener): void {
@@ -41,14 +42,13 @@ export class Remains extends WeakRef<LockFile> {
   /** The object was collected. If it held a lock, nobody would ever have released that. */
   end(): void {
     const { number, hold, successor } = this;
-    const ageMs = addon.ageMs(number);
     addon.closeHandle(number);
     all[number] = undefined;
     freeNumbers.push(number);
     if (hold === null || hold.ended) return;
     hold.ended = true;
     successor?.vanished(number);
-    for (const listener of leakListeners) listener(hold, ageMs);
+    for (const listener of leakListeners) listener(hold);
   }
 }
 

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FileLock } from './file-lock.js';
 import { type Hold, LockFile } from './lock-file.js';
+import type { NestedQueue } from './nested-queue.js';
 
 /**
  * The scope of a lock, as its async context sees it. Contexts are captured by timers and
@@ -9,19 +10,8 @@ import { type Hold, LockFile } from './lock-file.js';
 export interface Scope {
   readonly hold: Hold;
   readonly parent: Scope | undefined;
-  /** The nested lock that is in the scope at this moment, and those that wait for it to leave. */
+  /** Those that nest in this scope. */
   nested: NestedQueue | undefined;
-}
-
-/** A sibling that waits until it may nest. */
-export interface NestedWaiter {
-  enter(): void;
-}
-
-/** Siblings that nest in one scope enter one after the other. */
-export interface NestedQueue {
-  busy: boolean;
-  readonly waiting: Set<NestedWaiter>;
 }
 
 // Started with the first scope, not at import: before Node 24 every promise of a process costs more
@@ -52,7 +42,7 @@ export function scopeOf(lock: FileLock): Scope {
   return {
     hold: lock.hold,
     parent: currentScope(),
-    nested: undefined,
+    nested: lock.nestedQueue,
   };
 }
 

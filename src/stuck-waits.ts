@@ -1,6 +1,7 @@
 import { idleDeadlock, longWaitText } from './deadlock.js';
 import { reclaimLeaked } from './leak-check.js';
-import type { Hold } from './lock-file.js';
+import { type Hold, isEndless } from './lock-file.js';
+import { NestedQueue } from './nested-queue.js';
 import type { LockRequest } from './options.js';
 import { WaitQueue } from './wait-queue.js';
 import type { Waiter } from './waiter.js';
@@ -11,13 +12,19 @@ const lookIntervalMs = 5_000;
 let watching = false;
 let looking = false;
 let warned = false;
-const seen = new WeakSet<Waiter>();
-const idled = new WeakSet<Waiter>();
+const seen = new WeakSet<SomeWaiter>();
+const idled = new WeakSet<SomeWaiter>();
 
-/** A wait that only a holder of this thread can end, by its release. */
-interface StuckWait {
-  readonly queue: WaitQueue;
-  readonly waiter: Waiter;
+type SomeWaiter = Pick<Waiter, 'request' | 'keepAlive' | 'reject'>;
+
+/** A wait for a holder of this thread; `hold` where only that one can end it, by its release. */
+interface LocalWait {
+  readonly waiter: SomeWaiter;
+  readonly hold: Hold | undefined;
+  leave(): void;
+}
+
+interface StuckWait extends LocalWait {
   readonly hold: Hold;
 }
 
@@ -26,14 +33,19 @@ export function isUnlimited({ timeout, signal }: LockRequest): boolean {
   return timeout === Number.POSITIVE_INFINITY && signal === undefined;
 }
 
-function* stuckWaits(): Generator<StuckWait> {
+function* localWaits(): Generator<LocalWait> {
   for (const queue of WaitQueue.all()) {
     const hold = queue.endlessHold;
-    if (hold === undefined) continue;
-    for (const waiter of queue.waiters) {
-      if (isUnlimited(waiter.request)) yield { queue, waiter, hold };
-    }
+    for (const waiter of queue.waiters) yield { waiter, hold, leave: () => queue.leave(waiter) };
   }
+  for (const queue of NestedQueue.waited()) {
+    const hold = isEndless(queue.hold) ? queue.hold : undefined;
+    for (const waiter of queue.waiters) yield { waiter, hold, leave: () => queue.leave(waiter) };
+  }
+}
+
+function isStuck(wait: LocalWait): wait is StuckWait {
+  return wait.hold !== undefined && isUnlimited(wait.waiter.request);
 }
 
 /**
@@ -56,7 +68,7 @@ function lookLater(): void {
 
 function look(): void {
   looking = false;
-  const stuck = [...stuckWaits()];
+  const stuck = [...localWaits()].filter(isStuck);
   const long = stuck.find(({ waiter }) => seen.has(waiter));
   if (long !== undefined) {
     warned = true;
@@ -73,20 +85,18 @@ function look(): void {
 
 /** The event loop has run empty. Such waits did not keep it alive; those that are none any more have to. */
 function onIdle(): void {
-  for (const queue of WaitQueue.all()) {
-    if (queue.endlessHold !== undefined) continue;
-    for (const waiter of queue.waiters) waiter.keepAlive();
-  }
-  const last = [...stuckWaits()].at(-1);
+  const waits = [...localWaits()];
+  for (const { waiter, hold } of waits) if (hold === undefined) waiter.keepAlive();
+  const last = waits.filter(isStuck).at(-1);
   if (last === undefined) return;
-  const { queue, waiter, hold } = last;
+  const { waiter, hold } = last;
   if (!idled.has(waiter)) {
     // A leaked holder is the better explanation, and frees the lock. The loop runs empty again then.
     idled.add(waiter);
     void reclaimLeaked();
     return;
   }
-  queue.leave(waiter);
+  last.leave();
   waiter.reject(idleDeadlock(waiter.request, hold));
   // There may be another one, and whoever was told may still do something.
   setImmediate(() => {});

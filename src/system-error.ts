@@ -72,6 +72,7 @@ function hint(code: string, syscall: string, path: string): string {
     return ` (this file system, ${name}, does not keep locks: set lockPath to a file on a local one)`;
   }
   if (code === 'ELOOP') return ' (a symbolic link is not followed at the lock path: remove it)';
+  if (code === 'ENAMETOOLONG') return ' (set lockPath to a file with a shorter name)';
   if (code === 'ENOENT') return ' (the folder must exist: create it first)';
   if (syscall === syscalls.at(-1)) return ' (no thread to wait in: raise the process limit)';
   return '';

@@ -1,8 +1,9 @@
 import { AbandonedWaits } from './abandoned-waits.js';
 import { LocalHolders } from './local-holders.js';
-import { type Hold, LockFile, type Owner, type Successor } from './lock-file.js';
+import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
+import type { Owner } from './owners.js';
 import { timeoutError } from './pending.js';
 import { errorFrom } from './system-error.js';
 import { Turn } from './turn.js';
@@ -11,6 +12,8 @@ import { WaiterList } from './waiter-list.js';
 
 const byIdentity = new Map<string, WaitQueue>();
 const byPath = new Map<string, WaitQueue>();
+// Became idle by a grant from elsewhere, and is dropped at the next wait, not on the way of a hand-over.
+let idle: WaitQueue | undefined;
 
 /**
  * Those of this thread who wait for one file, first come, first served. Only the first of them waits
@@ -41,6 +44,7 @@ export class WaitQueue implements Successor {
 
   /** The queue for a file that is open, whatever the spelling of its path. */
   static of(file: LockFile, path: string): WaitQueue {
+    WaitQueue.#linger();
     const identity = file.identityAt(path);
     const queue = byIdentity.get(identity) ?? new WaitQueue(identity);
     queue.#holders.meet(file);
@@ -49,6 +53,7 @@ export class WaitQueue implements Successor {
 
   /** The queue for a file that has not been opened, because that may take long. */
   static ofRemote(path: string): WaitQueue {
+    WaitQueue.#linger();
     const queue = byIdentity.get(path) ?? new WaitQueue(path);
     for (const holder of LockFile.existing()) {
       if (holder.hold?.lockPath === path && holder.held) queue.#holders.add(holder);
@@ -109,13 +114,16 @@ export class WaitQueue implements Successor {
     // Those who wait here could do nothing with a grant while their thread is blocked.
     this.#leaveWait();
     const adopted = this.#abandoned.adopt(request.mode);
-    if (adopted !== undefined) opened.letGo();
+    if (adopted !== undefined) {
+      opened.letGo();
+      adopted.changeRequest(request);
+    }
     const file = adopted ?? opened;
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
     if (result !== status.done) {
       file.discard();
     } else if (file.waitFor(milliseconds) === status.done) {
-      result = file.finishWait(request);
+      result = file.finishWait();
       // Adopted in the moment in which it ended as one that nobody wants: once more.
       if (result === status.contended) {
         file.discard();
@@ -146,8 +154,8 @@ export class WaitQueue implements Successor {
     const result = file.unlock();
     if (result < 0 && file.hold !== null) throw errorFrom(result, file.hold);
     holder.ended();
-    file.recycle();
     this.vanished(number);
+    file.recycle();
   }
 
   vanished(number: number): void {
@@ -168,6 +176,7 @@ export class WaitQueue implements Successor {
       const adopted = this.#abandoned.adopt(head.request.mode);
       if (adopted !== undefined) {
         unused?.letGo();
+        adopted.changeRequest(head.request);
         this.#wait = { file: adopted, mode: head.request.mode };
         return;
       }
@@ -223,16 +232,17 @@ export class WaitQueue implements Successor {
   }
 
   #beginWait(request: LockRequest, file: LockFile): number {
-    const onEnded = () => this.#ended(file);
+    const onEnded = (result: number) => this.#ended(file, result);
     return request.remote
       ? file.beginRemote(request, request.timeout === 0, onEnded)
-      : file.beginWait(onEnded);
+      : file.beginWait(request, onEnded);
   }
 
   #grant(waiter: Waiter, file: LockFile): void {
     this.#waiters.remove(waiter);
     waiter.grant(file);
-    this.#holders.add(file);
+    // Whoever comes to an empty queue looks for the holders itself.
+    if (this.#waiters.size > 0) this.#holders.add(file);
   }
 
   #fail(waiter: Waiter, file: LockFile, result: number): true {
@@ -249,29 +259,34 @@ export class WaitQueue implements Successor {
   }
 
   /** The wait in the kernel has ended, or an abandoned one has given its lock back. */
-  #ended(file: LockFile): void {
-    if (this.#wait?.file === file) {
-      this.#wait = null;
-      this.#turn.end();
-      const head = this.#waiters.first;
-      if (head !== undefined) {
-        const result = file.finishWait(head.request);
-        // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
-        // in the moment in which it ended as one that nobody wants.
-        if (result === status.contended && head.request.timeout === 0)
-          this.#fail(head, file, result);
-        else this.#settle(head, file, result);
-      }
-      this.#serve();
+  #ended(file: LockFile, result: number): void {
+    if (this.#wait?.file !== file) {
+      this.#abandoned.ended(file);
+      this.#dropIfIdle();
       return;
     }
-    this.#abandoned.ended(file);
-    this.#dropIfIdle();
+    this.#wait = null;
+    this.#turn.end();
+    const head = this.#waiters.first;
+    // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
+    // in the moment in which it ended as one that nobody wants.
+    if (result === status.contended && head?.request.timeout === 0) this.#fail(head, file, result);
+    else if (head !== undefined) this.#settle(head, file, result);
+    if (this.#waiters.size > 0) this.#serve();
+    else WaitQueue.#linger(this);
+  }
+
+  static #linger(queue?: WaitQueue): void {
+    const before = idle;
+    idle = queue;
+    if (before !== queue && before !== undefined) before.#dropIfIdle();
   }
 
   /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */
   #passOn(): void {
-    if (this.#waiters.first?.request.mode !== this.#wait?.mode) this.#leaveWait();
+    const request = this.#waiters.first?.request;
+    if (request?.mode !== this.#wait?.mode) this.#leaveWait();
+    else if (request !== undefined) this.#wait?.file.changeRequest(request);
     this.#serve();
   }
 

@@ -66,25 +66,26 @@ export function withLock<T>(
 
 function run<T>(lock: FileLock, fn: LockScope<T>): T | Promise<T> {
   let outcome: T | PromiseLike<T>;
+  let promised: boolean;
   try {
     outcome = runInScope(lock, fn);
+    // What is asked for its `then` may throw.
+    promised = isPromiseLike(outcome);
   } catch (error) {
     releaseAfter(error, lock);
     throw error;
   }
-  if (!isPromiseLike(outcome)) {
-    lock[Symbol.dispose]();
-    if (lock.lost !== null) throw lock.lost;
-    return outcome;
-  }
-  return settle(lock, outcome);
+  if (promised) return settle(lock, outcome);
+  lock[Symbol.dispose]();
+  if (lock.lost !== null) throw lock.lost;
+  return outcome as T;
 }
 
-function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof (value as PromiseLike<T> | undefined)?.then === 'function';
+function isPromiseLike(value: unknown): boolean {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function';
 }
 
-function settle<T>(lock: FileLock, outcome: PromiseLike<T>): Promise<T> {
+function settle<T>(lock: FileLock, outcome: T | PromiseLike<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     // Not a closure over the lock: a lease keeps this listener, and the listener must not keep the lock.
     lock.onLost.push(reject);

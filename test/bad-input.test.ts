@@ -17,6 +17,7 @@ describe('a resource', () => {
     ['a Buffer', Buffer.from('resource')],
     ['an object', { path: 'resource' }],
     ['a symbol', Symbol('resource')],
+    ['an object that cannot be converted to a string', Object.create(null)],
     ['an empty string', ''],
     ['a string with a NUL byte', 'a\0b'],
     ['a URL with a NUL byte', new URL(`${pathToFileURL('a')}%00b`)],
@@ -49,6 +50,7 @@ describe('an option', () => {
     ['mode', 'write'],
     ['mode', null],
     ['signal', {}],
+    ['signal', Object.create(null)],
     ['label', 7],
     ['lockPath', ''],
     ['lockPath', 7],
@@ -81,6 +83,27 @@ describe('an option', () => {
     for (const error of await failures(temporaryResource(), 'shared' as unknown as Options)) {
       expect(error.code).toBe('ERR_INVALID_ARG_VALUE');
     }
+  });
+
+  // Type-checked with exactOptionalPropertyTypes: what a program passes on need not be there.
+  test('that is undefined is its default', async () => {
+    const resource = temporaryResource();
+    const nothing = {
+      mode: undefined,
+      timeout: undefined,
+      signal: undefined,
+      lease: undefined,
+      leakCheck: undefined,
+      label: undefined,
+      lockPath: undefined,
+      fileMode: undefined,
+      record: undefined,
+      minToken: undefined,
+      captureStack: undefined,
+      reentrant: undefined,
+    };
+    using held = await lock(resource, nothing);
+    expect(held).toMatchObject({ lockPath: `${resource}.flock`, mode: 'exclusive', token: 1n });
   });
 
   test('signal that was aborted before lets nothing begin', async () => {

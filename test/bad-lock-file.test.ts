@@ -78,6 +78,7 @@ describe('at the lock path,', () => {
     for (const error of await failures(resource)) {
       expect(['ENAMETOOLONG', 'ENOENT', 'EINVAL']).toContain(error.code);
       expect(error.path).toBe(`${resource}.flock`);
+      if (error.code === 'ENAMETOOLONG') expect(error.message).toContain('set lockPath');
     }
   });
 });

@@ -6,7 +6,7 @@ import { Actor } from './helpers/actor.js';
 import { blockedOn, untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { slowness } from './helpers/slowness.js';
+import { patience, slowness } from './helpers/slowness.js';
 
 /** An actor that holds the lock, and a way to make it let go. */
 async function heldElsewhere(resource: string) {
@@ -17,6 +17,9 @@ async function heldElsewhere(resource: string) {
   const release = () => actor.run(({ kept }) => kept['lock'].release());
   return { actor, release };
 }
+
+const median = (numbers: number[]) =>
+  numbers.toSorted((a, b) => a - b)[numbers.length >> 1] as number;
 
 const isFree = (actor: Actor, resource: string) =>
   actor.run(({ holdfast }, resource) => {
@@ -46,16 +49,21 @@ test('a timed-out wait rejects at its deadline, not before and not long after', 
   await heldElsewhere(resource);
   const waits: number[] = [];
   const delays: number[] = [];
+  const attempts: number[] = [];
   for (let round = 0; round < 9; round += 1) {
     const asked = performance.now();
     const timer = sleep(30).then(() => performance.now());
     await expect(lock(resource, { timeout: 30 })).rejects.toThrow('timed out');
     waits.push(performance.now() - asked);
     delays.push(performance.now() - (await timer));
+    // What it takes to find out who holds the lock, and to say so.
+    const again = performance.now();
+    await expect(lock(resource, { timeout: 0 })).rejects.toThrow('timed out');
+    attempts.push(performance.now() - again);
   }
   // Timers of Node count in whole ms, and may be late on a busy machine, but all of them then.
   expect(Math.min(...waits)).toBeGreaterThan(28.5);
-  expect(delays.sort((a, b) => a - b)[4]).toBeLessThan(5 * slowness);
+  expect(median(delays)).toBeLessThan(5 + 2 * median(attempts));
 });
 
 const losesName = needs('open files that lose their name when they are deleted');
@@ -65,8 +73,8 @@ losesName('one timeout covers the queue, the kernel and every new start', async 
   const { actor } = await heldElsewhere(resource);
   const patient = new AbortController();
   const first = lock(resource, { signal: patient.signal }).catch(() => 'aborted');
-  const asked = performance.now();
   const second = lock(resource, { timeout: 150 });
+  const deadline = sleep(150).then(() => performance.now());
   // While it waits, the lock file is replaced again and again.
   const replaced = actor.run(async ({ holdfast, kept }, resource) => {
     const fs = process.getBuiltinModule('node:fs');
@@ -79,7 +87,7 @@ losesName('one timeout covers the queue, the kernel and every new start', async 
     }
   }, resource);
   await expect(second).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
-  expect(performance.now() - asked).toBeLessThan((150 + 100) * slowness);
+  expect(performance.now() - (await deadline)).toBeLessThan(100 * slowness);
   await replaced;
   patient.abort();
   await expect(first).resolves.toBe('aborted');
@@ -129,9 +137,8 @@ needs('/proc')('a hundred waits that were given up leave one thread behind', asy
   expect(threads).toBe(1);
   expect(blockedOn(`${resource}.flock`)).toBe(1);
   await release();
-  // The one left behind is granted first, and gives its lock back.
-  using held = await lock(resource, { timeout: 10_000 });
-  expect(held.held).toBe(true);
+  // The one left behind is granted before or, on a busy machine, after, and gives its lock back.
+  (await lock(resource, { timeout: patience })).release();
   await untilBlocked(`${resource}.flock`, 0);
 });
 
@@ -178,7 +185,7 @@ test('lock goes on with a wait that lockSync gave up', async () => {
   const resource = temporaryResource();
   const { release } = await heldElsewhere(resource);
   expect(() => lockSync(resource, { timeout: 1 })).toThrow('timed out');
-  const waiting = lock(resource, { timeout: 5_000 });
+  const waiting = lock(resource, { timeout: patience });
   await release();
   using held = await waiting;
   expect(held.held).toBe(true);
@@ -191,7 +198,7 @@ test('lockSync goes on with a wait that lock gave up', async () => {
   await actor.run(({ kept }) => {
     setTimeout(() => kept['lock'].release(), 20);
   });
-  using held = lockSync(resource, { timeout: 5_000 });
+  using held = lockSync(resource, { timeout: patience });
   expect(held.held).toBe(true);
 });
 
@@ -202,7 +209,7 @@ test('a wait that was given up takes nothing when its turn comes', async () => {
   await release();
   await untilBlocked(`${resource}.flock`, 0);
   expect(heldLocks()).toEqual([]);
-  await expect(lock(resource, { timeout: 5_000 }).then((held) => held.release())).resolves.toBe(
+  await expect(lock(resource, { timeout: patience }).then((held) => held.release())).resolves.toBe(
     undefined,
   );
   await expect(isFree(actor, resource)).resolves.toBe(true);
@@ -221,13 +228,15 @@ needs('/proc')('an abort wins over a grant of the same instant, which is rolled 
   while (blockedOn(`${resource}.flock`) > 0);
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
   controller.abort(new Error('too late'));
-  // What is taken from now on is another lock, which the wait of before must not touch.
-  const later = tryLock(resource);
+  // What is taken from now on is another lock, which the wait of before must not touch. On a busy
+  // machine the thread may not have noticed its grant yet; then it gives the lock back by itself.
+  let later = tryLock(resource);
+  while (later === null) later = tryLock(resource);
   await expect(waiting).rejects.toThrow('too late');
   for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
-  expect(later?.held).toBe(true);
+  expect(later.held).toBe(true);
   await expect(isFree(actor, resource)).resolves.toBe(false);
-  later?.release();
+  later.release();
   await expect(isFree(actor, resource)).resolves.toBe(true);
 });
 
@@ -283,4 +292,33 @@ test('with timeout 0, lock makes one attempt and answers through its promise', a
   await expect(lock(resource, { timeout: 0 })).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
   await release();
   await expect(lock(resource, { timeout: 0 }).then((held) => held.held)).resolves.toBe(true);
+});
+
+test('one signal ends as many waits as there are, without a warning of a leak, and is forgotten then', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  const seen = await actor.run(async ({ holdfast }, resource) => {
+    const { getEventListeners } = process.getBuiltinModule('node:events');
+    const warnings: string[] = [];
+    process.on('warning', ({ name }) => warnings.push(name));
+    const held = holdfast.lockSync(resource);
+    const { signal } = new AbortController();
+    const granted = Array.from({ length: 20 }, () =>
+      holdfast.withLock(resource, { signal }, () => {}),
+    );
+    held.release();
+    await Promise.all(granted);
+    const left = getEventListeners(signal, 'abort').length;
+    const again = holdfast.lockSync(resource);
+    const ending = new AbortController();
+    const ended = Array.from({ length: 20 }, () =>
+      holdfast.lock(resource, { signal: ending.signal }).catch((error: Error) => error.name),
+    );
+    ending.abort();
+    const names = new Set(await Promise.all(ended));
+    again.release();
+    await new Promise(setImmediate);
+    return { warnings, left, names: [...names] };
+  }, resource);
+  expect(seen).toEqual({ warnings: [], left: 0, names: ['AbortError'] });
 });

@@ -15,7 +15,7 @@ import { holdfast, holdfastWith } from './helpers/cli.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { moduleCommand, start } from './helpers/program.js';
-import { rounds } from './helpers/slowness.js';
+import { rounds, slowness } from './helpers/slowness.js';
 
 /** A folder with lock files of all kinds; `held.flock` is held. */
 function folderOfAll() {
@@ -166,7 +166,7 @@ const increment = async ({ holdfast }: Stage, resources: string[], rounds: numbe
   }
 };
 
-test('racing holders lose nothing to holdfast prune', { timeout: 120_000 }, async () => {
+test('racing holders lose nothing to holdfast prune', { timeout: 120_000 * slowness }, async () => {
   const folder = temporaryFolder();
   const resources = Array.from({ length: 8 }, (_, i) => join(folder, `counter-${i}`));
   for (const resource of resources) writeFileSync(resource, '0');

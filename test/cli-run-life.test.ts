@@ -10,6 +10,7 @@ import { holdfast, holdfastWith, Terminal } from './helpers/cli.js';
 import { lockFile, node, waits } from './helpers/cli-run.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { slowness } from './helpers/slowness.js';
 
 needs('POSIX signals')('holdfast run passes signals on and waits for the command', async () => {
   const handler = (signal: string) =>
@@ -141,23 +142,26 @@ needs('POSIX signals')(
   async () => {
     const lockPath = lockFile();
     // More than two leases: only renewals keep it.
-    const later = 'setTimeout(() => console.log("in"), 2_000); process.stdin.resume()';
-    const run = holdfast('run', '-l', '0.8', lockPath, ...node(later));
+    const lease = 800 * slowness;
+    const later = `setTimeout(() => console.log("in"), ${2.5 * lease}); process.stdin.resume()`;
+    const run = holdfast('run', '-l', String(lease / 1_000), lockPath, ...node(later));
     const { child, printed, ended } = run;
     await printed('in');
     const { state, holder } = await inspect('x', { lockPath });
-    expect({ state, lease: holder?.lease }).toEqual({ state: 'exclusive', lease: 800 });
+    expect({ state, lease: holder?.lease }).toEqual({ state: 'exclusive', lease });
     // Stopped for longer than the lease. When it goes on, its renewal may still come before its
     // watchdog: then nothing was lost, and it is stopped again.
     while (child.exitCode === null) {
       child.kill('SIGSTOP');
-      await sleep(1_000);
+      await sleep(1.25 * lease);
       child.kill('SIGCONT');
       await Promise.race([ended, sleep(200)]);
     }
     const { code, stderr } = await ended;
     expect(code).toBe(75);
-    expect(stderr).toMatch(/^holdfast: the lease of 800 ms on .* ran out before it was renewed\n$/);
+    expect(stderr).toMatch(
+      new RegExp(`^holdfast: the lease of ${lease} ms on .* ran out before it was renewed\n$`),
+    );
     expect((await inspect('x', { lockPath })).state).toBe('free');
   },
 );

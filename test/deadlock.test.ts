@@ -1,6 +1,7 @@
-import { lock, withLock } from 'holdfast';
+import { type LockOptions, lock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
+import { patience } from './helpers/slowness.js';
 
 /** A point that several tasks have to reach before any of them goes on. */
 function barrier(count: number): () => Promise<void> {
@@ -54,7 +55,7 @@ test('a task that merely queues behind a waiting one is no deadlock', async () =
   const bothInside = barrier(2);
   const holder = withLock(second, async () => {
     await bothInside();
-    await withLock(first, { timeout: 10_000 }, () => {});
+    await withLock(first, { timeout: patience }, () => {});
   });
   const other = withLock(first, async () => {
     await bothInside();
@@ -101,7 +102,8 @@ test('a wait that was given up is no part of a later cycle', async () => {
   });
 });
 
-test('a reader behind a writer that will give up does not wait for the other readers', async () => {
+/** Two scopes that wait for each other if the second one, a reader, waits for the writer before it. */
+async function readerBehindWriter(limits: LockOptions): Promise<string[]> {
   const [first, second] = [temporaryResource(), temporaryResource()];
   const bothInside = barrier(3);
   const writerWaits = barrier(3);
@@ -116,32 +118,17 @@ test('a reader behind a writer that will give up does not wait for the other rea
     await withLock(first, { mode: 'shared' }, () => {});
   });
   await bothInside();
-  const writer = withLock(first, { timeout: 50 }, () => {});
+  const writer = withLock(first, limits, () => {});
   await writerWaits();
-  await expect(outcomes([reader, other, writer])).resolves.toEqual([
-    'done',
-    'done',
-    'ERR_LOCK_TIMEOUT',
-  ]);
+  return outcomes([reader, other, writer]);
+}
+
+test('a reader behind a writer that will give up does not wait for the other readers', async () => {
+  const results = await readerBehindWriter({ timeout: 50 });
+  expect(results).toEqual(['done', 'done', 'ERR_LOCK_TIMEOUT']);
 });
 
 test('a reader behind a writer that never gives up is part of a cycle', async () => {
-  const [first, second] = [temporaryResource(), temporaryResource()];
-  const bothInside = barrier(3);
-  const writerWaits = barrier(3);
-  const reader = withLock(first, { mode: 'shared' }, async () => {
-    await bothInside();
-    await writerWaits();
-    await withLock(second, () => {});
-  });
-  const other = withLock(second, async () => {
-    await bothInside();
-    await writerWaits();
-    await withLock(first, { mode: 'shared' }, () => {});
-  });
-  await bothInside();
-  const writer = withLock(first, () => {});
-  await writerWaits();
-  const results = await outcomes([reader, other, writer]);
+  const results = await readerBehindWriter({});
   expect(results.filter((result) => result === 'EDEADLK')).toHaveLength(1);
 });

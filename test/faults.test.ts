@@ -7,6 +7,7 @@ import { descriptorsOf } from './helpers/descriptors.js';
 import { faultyActor, setFault } from './helpers/faulty-actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { slowness } from './helpers/slowness.js';
 
 const { errno } = constants;
 
@@ -64,9 +65,10 @@ describe('a lock that cannot be unlocked', () => {
     const resource = temporaryResource();
     const actor = await faultyActor();
     const lost = actor.next('lost');
+    const lease = 500 * slowness;
     const seen = await actor.run(
-      async ({ holdfast, kept, emit }, resource, eio) => {
-        const lock = await holdfast.lock(resource, { lease: 500 });
+      async ({ holdfast, kept, emit }, resource, eio, lease) => {
+        const lock = await holdfast.lock(resource, { lease });
         kept['lock'] = lock;
         lock.signal.addEventListener('abort', () => emit('lost', lock.signal.reason.code));
         process.env['FAULT_UNLOCK'] = String(eio);
@@ -81,8 +83,9 @@ describe('a lock that cannot be unlocked', () => {
       },
       resource,
       errno.EIO,
+      lease,
     );
-    expect(seen).toEqual({ refused: 'EIO', lease: 500, crashed: false });
+    expect(seen).toEqual({ refused: 'EIO', lease, crashed: false });
     // The watchdog closes what it cannot unlock.
     expect(await lost).toBe('ERR_LOCK_EXPIRED');
     using held = tryLock(resource);

@@ -1,14 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { lock, tryLock } from 'holdfast';
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { patience } from './helpers/slowness.js';
 
 // The thread of a wait that was given up is still blocked in the kernel, and cannot be woken. It must
 // not count as somebody who waits, or no reader would enter for as long as the present one stays.
 
-needs('/proc').each(['a timeout', 'an abort', 'the end of its worker'])(
+/** Until a reader would have to wait for somebody who waits. */
+async function untilKeptOut(resource: string): Promise<void> {
+  for (;;) {
+    const held = tryLock(resource, { mode: 'shared' });
+    if (held === null) return;
+    held.release();
+    await sleep(2);
+  }
+}
+
+needs('a queue before the lock').each(['a timeout', 'an abort', 'the end of its worker'])(
   'a writer that gave up by %s keeps no reader out',
   async (how) => {
     const resource = temporaryResource();
@@ -19,7 +31,7 @@ needs('/proc').each(['a timeout', 'an abort', 'the end of its worker'])(
     const writer = await Actor.start();
     const givenUp = writer.run(
       async ({ holdfast, kept }, resource, how) => {
-        if (how === 'a timeout') return holdfast.lock(resource, { timeout: 100 }).catch(() => {});
+        if (how === 'a timeout') return holdfast.lock(resource, { timeout: 300 }).catch(() => {});
         if (how === 'an abort') {
           const controller = new AbortController();
           kept['giveUp'] = () => controller.abort();
@@ -36,7 +48,7 @@ needs('/proc').each(['a timeout', 'an abort', 'the end of its worker'])(
       resource,
       how,
     );
-    await untilBlocked(`${resource}.flock`, 1);
+    await Promise.race([untilKeptOut(resource), givenUp]);
     await writer.run(({ kept }) => kept['giveUp']?.());
     await givenUp;
     // One elsewhere, and one of the process whose thread is still blocked.
@@ -49,7 +61,7 @@ needs('/proc').each(['a timeout', 'an abort', 'the end of its worker'])(
   },
 );
 
-needs('/proc')('a writer that gave up in the middle of the queue keeps no reader out', async () => {
+test('a writer that gave up in the middle of the queue keeps no reader out', async () => {
   const resource = temporaryResource();
   const first = await lock(resource);
   const [reader, writer] = await Promise.all([Actor.start(), Actor.start()]);
@@ -65,12 +77,12 @@ needs('/proc')('a writer that gave up in the middle of the queue keeps no reader
   await expect(givenUp).resolves.toBe('ERR_LOCK_TIMEOUT');
   first.release();
   await reads;
-  using other = await lock(resource, { mode: 'shared', timeout: 5_000 });
+  using other = await lock(resource, { mode: 'shared', timeout: patience });
   expect(other.held).toBe(true);
   await expect(reader.run(({ kept }) => kept['lock'].held)).resolves.toBe(true);
 });
 
-needs('/proc')(
+needs('a queue before the lock')(
   'a writer that takes over a wait that was given up is not overtaken by readers',
   async () => {
     const resource = temporaryResource();

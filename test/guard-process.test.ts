@@ -4,8 +4,10 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { guardProcess } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { startModule } from './helpers/program.js';
 
 const program = fileURLToPath(new URL('./fixtures/guarded.mjs', import.meta.url));
 const entry = new URL('../dist/index.js', import.meta.url).href;
@@ -180,6 +182,71 @@ blamed('a nested scope that breaks is told, and loses the lock with the outer on
   expect(out).toContain(aborted);
   expect(out).toContain(lost);
 });
+
+blamed(
+  'all that nest in a broken scope are told, whatever the first of them does then',
+  async () => {
+    const actor = await Actor.start();
+    const told = await actor.run(({ holdfast }, resource) => {
+      const names: string[] = [];
+      holdfast.guardProcess({ grace: 60_000 });
+      process.once('uncaughtException', () => {});
+      return holdfast.withLock(resource, async (outer) => {
+        const inner = await holdfast.lock(resource, { reentrant: true });
+        outer.signal.onabort = () => {
+          names.push('outer');
+          outer.release();
+        };
+        inner.signal.onabort = () => names.push('inner');
+        setTimeout(() => {
+          throw new Error('on purpose');
+        });
+        while (names.length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+        inner.release();
+        return names;
+      });
+    }, temporaryResource());
+    expect(told).toEqual(['outer', 'inner']);
+  },
+);
+
+blamed('who nests in a scope that is broken already is told, too', async () => {
+  const actor = await Actor.start();
+  const told = await actor.run(({ holdfast }, resource) => {
+    holdfast.guardProcess({ grace: 60_000 });
+    process.once('uncaughtException', () => {});
+    return holdfast.withLock(resource, async (outer) => {
+      setTimeout(() => {
+        throw new Error('on purpose');
+      });
+      await new Promise((resolve) => outer.signal.addEventListener('abort', resolve));
+      const inner = await holdfast.lock(resource, { reentrant: true });
+      return inner.signal.reason?.code;
+    });
+  }, temporaryResource());
+  expect(told).toBe('ERR_LOCK_LOST');
+});
+
+blamed(
+  'who waits for a broken scope in an idle process gets its lock after the grace',
+  async () => {
+    const program = startModule(
+      `const { guardProcess, lock, withLock } = await import(process.env.HOLDFAST_ENTRY);
+    const resource = process.argv.at(-1);
+    process.on('uncaughtException', () => {});
+    guardProcess({ grace: 200 });
+    // Reachable, so that no collection can free it.
+    withLock(resource, (held) => new Promise(() => {
+      globalThis.held = held;
+      setTimeout(() => { throw new Error('on purpose'); });
+    })).catch(({ code }) => console.log(code));
+    const next = lock(resource).then(({ held }) => console.log(held), ({ code }) => console.log(code));`,
+      temporaryResource(),
+    );
+    const { code, stdout } = await program.ended;
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_LOCK_LOST\ntrue\n' });
+  },
+);
 
 test('guardProcess() returns a function that leaves no listener behind', () => {
   const counts = () =>

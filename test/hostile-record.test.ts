@@ -5,6 +5,7 @@ import { parseHolderRecord } from '../src/holder-record.js';
 import { describeHolders } from '../src/lock-holder.js';
 import { temporaryResource } from './helpers/folder.js';
 import { craftRecord, type RecordMembers } from './helpers/record.js';
+import { slowness } from './helpers/slowness.js';
 
 const members: RecordMembers = {
   pid: 4242,
@@ -104,7 +105,7 @@ function hostileFrom(random: (below: number) => number): () => string {
 const inputs = 1_000_000;
 
 test(`the parser reads ${inputs} hostile contents as records or as nothing`, {
-  timeout: 120_000,
+  timeout: 120_000 * slowness,
 }, () => {
   const seed = Number(process.env['HOLDFAST_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
   const hostile = hostileFrom(randomFrom(seed));

@@ -6,6 +6,7 @@ import { untilBlocked } from './helpers/blocked.js';
 import { faultyActor, setFault } from './helpers/faulty-actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { slowness } from './helpers/slowness.js';
 
 test('inspect writes nothing and changes no time of the file', async () => {
   const resource = temporaryResource();
@@ -31,7 +32,9 @@ test('inspect leaves the holder its lock and the waiter its turn', async () => {
   expect(await inspect(resource)).toMatchObject({ holder: { pid: actor.pid } });
 });
 
-test('inspect never sees a crash where holders come and go', { timeout: 60_000 }, async () => {
+test('inspect never sees a crash where holders come and go', {
+  timeout: 60_000 * slowness,
+}, async () => {
   const resource = temporaryResource();
   const actor = await Actor.start();
   const turns = actor.run(async ({ holdfast, kept }, resource) => {

@@ -149,6 +149,31 @@ needs('/proc')('inspect counts who waits, in other processes and here', async ()
   await Promise.allSettled(waiting);
 });
 
+test('statuses, locks and errors can be written as JSON, with tokens as strings', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  await hold(actor, resource);
+  const error = await lock(resource, { timeout: 0 }).catch((error: unknown) => error);
+  const asJson = (value: unknown) => JSON.parse(JSON.stringify(value));
+  expect(asJson(error)).toMatchObject({ code: 'ERR_LOCK_TIMEOUT', holder: { token: '1' } });
+  expect(asJson(await inspect(resource))).toMatchObject({
+    holder: { token: '1' },
+    holders: [{ token: '1' }],
+  });
+  await actor.kill();
+  expect(asJson(await inspect(resource))).toMatchObject({ previousHolder: { token: '1' } });
+  using next = await lock(resource, { label: 'next' });
+  expect(asJson(next)).toEqual({
+    resource,
+    lockPath: `${resource}.flock`,
+    mode: 'exclusive',
+    label: 'next',
+    token: '2',
+    previousHolder: expect.objectContaining({ pid: actor.pid, token: '1' }),
+    held: true,
+  });
+});
+
 test('inspect refuses arguments that it cannot use', async () => {
   await expect(inspect('')).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
   await expect(inspect('x', { lockPath: '' })).rejects.toMatchObject({

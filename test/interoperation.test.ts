@@ -10,6 +10,7 @@ import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { type Need, needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
+import { patience } from './helpers/slowness.js';
 
 type Purpose = 'try' | 'hold';
 
@@ -157,7 +158,7 @@ describe.each(strangers)('$name, a record lock,', ({ need, command }) => {
     await actor.run(({ holdfast, kept }, resource) => {
       kept['lock'] = holdfast.lockSync(resource);
     }, resource);
-    const waiting = lock(resource, { timeout: 5_000 });
+    const waiting = lock(resource, { timeout: patience });
     await untilBlocked(`${resource}.flock`, 1);
     await actor.run(({ kept }) => kept['lock'].release());
     using held = await waiting;

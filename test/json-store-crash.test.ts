@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
+import { slowness } from './helpers/slowness.js';
 import { ended, startWriter } from './helpers/store-writer.js';
 
 const processes = 8;
@@ -18,7 +19,7 @@ function temporaries(file: string): string[] {
 }
 
 test('8 processes make 200 updates each while 24 are killed: none is lost, and the file is always JSON', {
-  timeout: 60_000,
+  timeout: 60_000 * slowness,
 }, async () => {
   const file = join(temporaryFolder(), 'state.json');
   writeFileSync(file, '{}');

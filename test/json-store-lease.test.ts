@@ -5,6 +5,7 @@ import { jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import { slowness } from './helpers/slowness.js';
 import { ended, startWriter } from './helpers/store-writer.js';
@@ -24,12 +25,9 @@ const increment = ({ count }: Counter) => ({ count: count + 1 });
 test('a holder that lost its lease while fn ran does not publish', async () => {
   const file = temporaryStore('{"count":1}');
   const store = jsonStore<Counter>(file, { lease: 50 });
-  let finish: (value: Counter) => void = () => {};
-  const late = store.update((_, held) => {
-    held.signal.addEventListener('abort', () => finish({ count: 100 }));
-    return new Promise<Counter>((resolve) => {
-      finish = resolve;
-    });
+  const late = store.update(async (_, held) => {
+    await lost(held.signal);
+    return { count: 100 };
   });
   await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
   await jsonStore<Counter>(file).update(increment);
@@ -39,15 +37,14 @@ test('a holder that lost its lease while fn ran does not publish', async () => {
 
 test('fn may renew the lease as long as it works', async () => {
   const file = temporaryStore('{"count":1}');
-  const value = await jsonStore<Counter>(file, { lease: 60 * slowness }).update(
-    async (current, held) => {
-      for (let i = 0; i < 10; i += 1) {
-        await new Promise((resolve) => setTimeout(resolve, 15));
-        held.renew();
-      }
-      return increment(current);
-    },
-  );
+  const lease = 600 * slowness;
+  const value = await jsonStore<Counter>(file, { lease }).update(async (current, held) => {
+    for (let i = 0; i < 8; i += 1) {
+      await new Promise((resolve) => setTimeout(resolve, lease / 6));
+      held.renew();
+    }
+    return increment(current);
+  });
   expect(value).toEqual({ count: 2 });
 });
 

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -91,6 +92,9 @@ test('when fn throws, the old value stays and no temporary file is left', async 
 test('a value without JSON is refused', async () => {
   const file = temporaryStore('1');
   const store = jsonStore<unknown>(file);
+  await expect(store.updateOr({}, () => undefined)).rejects.toThrow(
+    'cannot hold undefined, which has no JSON (an update writes what its function returns)',
+  );
   await expect(store.write(undefined)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
   expect(readFileSync(file, 'utf8')).toBe('1');
 });
@@ -113,6 +117,22 @@ needs('POSIX permissions')(
     expect(statSync(file).mode & 0o777).toBe(0o664);
   },
 );
+
+needs('POSIX permissions')('a link to a file that is made only now stays a link', async () => {
+  const file = join(temporaryFolder(), 'state.json');
+  const folder = temporaryFolder();
+  const link = join(folder, 'link.json');
+  symlinkSync('next.json', link);
+  symlinkSync(file, join(folder, 'next.json'));
+  await Promise.all(
+    [...Array(20)].map((_, i) => {
+      const store = jsonStore<Counter>(i % 2 ? file : link);
+      return store.updateOr({ count: 0 }, increment);
+    }),
+  );
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 20 });
+});
 
 needs('POSIX permissions')('a link to the file stays a link, and both have one lock', async () => {
   const file = temporaryStore('{"count":0}');

@@ -15,7 +15,9 @@ import { expect, test } from 'vitest';
 import * as z from 'zod';
 import { descriptorsOf } from './helpers/descriptors.js';
 import { temporaryFolder } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
+import { slowness } from './helpers/slowness.js';
 import { ended, startWriter } from './helpers/store-writer.js';
 
 interface Turn {
@@ -101,7 +103,9 @@ test('lines of any length are read whole', async () => {
   expect(await all(store.read())).toEqual(entries);
 });
 
-test('appending to a file of many megabytes reads only its end', { timeout: 30_000 }, async () => {
+test('appending to a file of many megabytes reads only its end', {
+  timeout: 30_000 * slowness,
+}, async () => {
   const line = `${JSON.stringify({ text: 'x'.repeat(1_000) })}\n`;
   const file = temporaryFile(line.repeat(30_000));
   const store = jsonlStore<Turn>(file);
@@ -166,7 +170,7 @@ test('the late append of a holder that lost its lease is refused', async () => {
   const file = temporaryFile('{"turn":1}\n');
   const store = jsonlStore<Turn>(file);
   const late = withLock(file, { lease: 50 }, async (held) => {
-    await new Promise((resolve) => held.signal.addEventListener('abort', resolve));
+    await lost(held.signal);
     held.assertHeld();
     await store.append({ turn: 99 });
   });
@@ -192,7 +196,7 @@ needs('/proc')('no descriptor stays open', async () => {
 });
 
 test('4 processes append while 12 are killed: what was promised is there once, and no line is merged', {
-  timeout: 60_000,
+  timeout: 60_000 * slowness,
 }, async () => {
   const file = temporaryFile();
   const promised = new Set<string>();

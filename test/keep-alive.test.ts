@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { startModule } from './helpers/program.js';
+import { patience } from './helpers/slowness.js';
 
 const library = `const holdfast = await import(process.env.HOLDFAST_ENTRY);
 const resource = process.argv.at(-1);
@@ -31,7 +32,7 @@ test.each([
   const resource = temporaryResource();
   const holding = startModule(`${library} ${take} console.log(held.held);`, resource);
   expect(await holding.ended).toMatchObject({ code: 0, stdout: 'true\n' });
-  using held = await lock(resource, { timeout: 5_000 });
+  using held = await lock(resource, { timeout: patience });
   expect(held.held).toBe(true);
 });
 

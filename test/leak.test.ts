@@ -2,7 +2,6 @@ import { lock, reclaimLeaked, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor, type Stage } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
-import { slowness } from './helpers/slowness.js';
 
 type Leak = (stage: Stage, resource: string) => void;
 
@@ -108,6 +107,32 @@ test('a scope that leaked is told, also when somebody who nested in it began the
   expect(outcome).toEqual([1, 'ERR_LOCK_EXPIRED']);
 });
 
+test.each([false, true])(
+  'who lives on with nothing but the signal of a leaked lock is told, nested: %s',
+  async (nested) => {
+    const actor = await Actor.start({ quiet: true });
+    const code = await actor.run(
+      async ({ holdfast, kept }, resource, nested) => {
+        const take = async () => {
+          kept['signal'] = (await holdfast.lock(resource, { reentrant: true })).signal;
+        };
+        await (nested
+          ? holdfast.withLock(resource, async (outer) => {
+              await take();
+              await holdfast.reclaimLeaked();
+              outer.assertHeld();
+            })
+          : take());
+        await holdfast.reclaimLeaked();
+        return kept['signal'].reason?.code;
+      },
+      temporaryResource(),
+      nested,
+    );
+    expect(code).toBe('ERR_LOCK_LOST');
+  },
+);
+
 test('a lock that is in use survives a collection', async () => {
   const resource = temporaryResource();
   const actor = await Actor.start();
@@ -192,64 +217,4 @@ test('locks that come after leaked ones have nothing to do with those', async ()
     return seen;
   }, temporaryResource());
   expect(counts).toEqual([0, 200, 0, 0, 200, 0]);
-});
-
-test('leakCheck frees what an idle process leaked, for a waiter of another one', async () => {
-  const resource = temporaryResource();
-  const actor = await Actor.start();
-  const since = await actor.run(async ({ holdfast, kept }, path) => {
-    // Something that lives on, as a server does.
-    kept.interval = setInterval(() => {}, 60_000);
-    const entered = new Promise<void>((resolve) => {
-      void holdfast.withLock(path, { leakCheck: 1_000 }, () => {
-        resolve();
-        return new Promise(() => {});
-      });
-    });
-    await entered;
-    return Date.now();
-  }, resource);
-  await using _ = await lock(resource);
-  expect(Date.now() - since).toBeLessThan(1_500 * slowness);
-});
-
-test('leakCheck leaves a slow holder alone', async () => {
-  const resource = temporaryResource();
-  const actor = await Actor.start();
-  const held = actor.run(
-    ({ holdfast }, path) =>
-      holdfast.withLock(path, { leakCheck: 1_000 }, async (lock) => {
-        await new Promise((resolve) => setTimeout(resolve, 5_000));
-        lock.assertHeld();
-        return 'still held';
-      }),
-    resource,
-  );
-  await expect(held).resolves.toBe('still held');
-});
-
-test('leakCheck collects at most once a minute, and again at doubling ages', async () => {
-  const actor = await Actor.start();
-  const minutes = await actor.run(async ({ holdfast, kept }, path) => {
-    // A clock that runs 300 times as fast, and a collector that only takes notes.
-    const speed = 300;
-    const { setTimeout: realTimeout, performance } = globalThis;
-    const realNow = performance.now.bind(performance);
-    const now = () => realNow() * speed;
-    performance.now = now;
-    const fastTimeout = (fn: () => void, ms: number) => realTimeout(fn, ms / speed);
-    globalThis.setTimeout = fastTimeout as typeof setTimeout;
-    const collections: number[] = [];
-    Object.assign(globalThis, { gc: () => collections.push(now()) });
-    const since = now();
-    kept['lock'] = holdfast.tryLock(path, { leakCheck: 1_000 });
-    await new Promise((resolve) => realTimeout(resolve, 300_000 / speed));
-    return collections.map((at) => (at - since) / 60_000);
-  }, temporaryResource());
-  // After a second; a minute after that; then whenever the age has doubled.
-  const [first, second, third, ...later] = minutes as [number, number, number, ...number[]];
-  expect(second - first).toBeGreaterThan(0.99);
-  expect(third - second).toBeGreaterThan(0.99);
-  for (const at of later) expect(at).toBeGreaterThan(1.98 * third);
-  expect(later.length).toBeLessThan(2);
 });

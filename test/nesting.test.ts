@@ -1,5 +1,4 @@
 import { AsyncResource } from 'node:async_hooks';
-import { once } from 'node:events';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import {
   type FileLock,
@@ -12,7 +11,9 @@ import {
 } from 'holdfast';
 import { expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
+import { patience } from './helpers/slowness.js';
 
 const outside = new AsyncResource('outside of every scope');
 
@@ -56,7 +57,7 @@ test('lockSync() on a lock of the same thread is told at once', async () => {
 test('lockSync() waits for a holder of the same thread whose lease will end', () => {
   const resource = temporaryResource();
   tryLock(resource, { lease: 50 });
-  using held = lockSync(resource, { timeout: 5_000 });
+  using held = lockSync(resource, { timeout: patience });
   expect(held.held).toBe(true);
 });
 
@@ -166,7 +167,7 @@ needs('async hooks of promises')(
       return inner;
     })();
     await reclaimLeaked();
-    await once(nested.signal, 'abort');
+    await lost(nested.signal);
     expect(nested.signal.reason).toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
   },
 );

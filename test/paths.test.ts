@@ -56,6 +56,11 @@ describe('the same lock is meant by', () => {
     await expectSameLock(resource, `${folder}/../${basename(folder)}/./resource`);
   });
 
+  test.each(['/', '/.', '/sub/..'])('the path of a folder with %s at its end', async (end) => {
+    const folder = join(temporaryFolder(), 'resource');
+    await expectSameLock(folder, folder + end);
+  });
+
   test('a file URL, also with escaped characters', async () => {
     const resource = join(temporaryFolder(), 'a b%c#d');
     await expectSameLock(resource, pathToFileURL(resource));

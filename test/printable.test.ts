@@ -7,6 +7,7 @@ import { acquireSessionWriteLock, cleanStaleLockFiles, withFileLock } from 'hold
 import { expect, test } from 'vitest';
 import { fileLockOptions } from './helpers/file-lock-options.js';
 import { temporaryFolder } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 
 const hostile = 'x\x1b[31m\x07\u202e\u2028\x9b2J';
@@ -108,7 +109,7 @@ inHostileFolder('nothing about a session has escape codes of its path', async ()
   await expectPrintable(() => acquireSessionWriteLock({ sessionFile, timeoutMs: 1 }));
   await expectPrintable(() => withFileLock(sessionFile, fileLockOptions(1), () => {}));
   held?.renew(1);
-  await once(held?.signal as AbortSignal, 'abort');
+  await lost(held?.signal as AbortSignal);
   const warnings: string[] = [];
   await cleanStaleLockFiles({ sessionsDir, log: { warn: (text) => warnings.push(text) } });
   expect(warnings).toHaveLength(1);

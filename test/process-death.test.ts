@@ -6,6 +6,7 @@ import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { start } from './helpers/program.js';
+import { patience } from './helpers/slowness.js';
 
 /** Takes the lock in the actor and keeps it. */
 function hold(actor: Actor, resource: string): Promise<boolean> {
@@ -62,7 +63,7 @@ test('a program that the holder started does not inherit the lock', async () => 
   });
   try {
     await actor.kill('SIGKILL');
-    using held = await lock(resource, { timeout: 5_000 });
+    using held = await lock(resource, { timeout: patience });
     expect(held.held).toBe(true);
     expect(process.kill(pid, 0)).toBe(true);
   } finally {

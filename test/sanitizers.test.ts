@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { slowness } from './helpers/slowness.js';
 
 const native = fileURLToPath(new URL('../native/', import.meta.url));
 const harness = fileURLToPath(new URL('./fixtures/harness.cc', import.meta.url));
@@ -26,7 +27,7 @@ function compile(sanitizer: string, folder: string) {
 // Node itself is not instrumented, so threads are raced without it.
 needs('Linux').for(['thread', 'address,undefined'])(
   'waiter threads and the watchdog are clean under -fsanitize=%s',
-  { timeout: 120_000 },
+  { timeout: 120_000 * slowness },
   (sanitizer, context) => {
     const folder = temporaryFolder();
     const program = compile(sanitizer, folder);

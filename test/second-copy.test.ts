@@ -4,7 +4,9 @@ import { pathToFileURL } from 'node:url';
 import { lock } from 'holdfast';
 import { expect } from 'vitest';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
+import { patience } from './helpers/slowness.js';
 
 const linked = needs('symbolic links');
 const root = join(import.meta.dirname, '..');
@@ -23,7 +25,7 @@ async function secondCopy(): Promise<typeof import('holdfast')> {
 linked('two copies of the library in one thread wait for each other and count on', async () => {
   const resource = temporaryResource();
   const copy = await secondCopy();
-  const options = { timeout: 5_000 };
+  const options = { timeout: patience };
   for (const [one, other] of [
     [copy.lock, lock],
     [lock, copy.lock],
@@ -40,6 +42,6 @@ linked('a lease of one copy is kept while another one is there', async () => {
   const copy = await secondCopy();
   using held = await lock(temporaryResource(), { lease: 20 });
   using _ = await copy.lock(temporaryResource(), { lease: 60_000 });
-  await new Promise((resolve) => held.signal.addEventListener('abort', resolve));
+  await lost(held.signal);
   expect(held.signal.reason.code).toBe('ERR_LOCK_EXPIRED');
 });

@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { type Kind, SessionHolder } from './helpers/session-holder.js';
+import { slowness } from './helpers/slowness.js';
 import { startZombie } from './helpers/zombie.js';
 
 const hooked = needs('async hooks of promises');
@@ -29,11 +30,7 @@ function payloadOrNull(file: string): Record<string, unknown> | null {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  const deadline = performance.now() + 15_000;
-  while (!condition()) {
-    if (performance.now() > deadline) throw new Error('it did not happen within 15 s');
-    await nextTurn();
-  }
+  while (!condition()) await nextTurn();
 }
 
 const legacy = true;
@@ -221,19 +218,19 @@ test('a new holder that takes over from a dead one makes sure that its file stay
   await until(() => payloadOrNull(sessionFile)?.['pid'] === process.pid);
   // As an old program does that has read the dead pid before.
   rmSync(`${sessionFile}.lock`);
-  await old.acquire('old', { sessionFile });
+  writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid: old.pid, createdAt }), { flag: 'wx' });
   let isGranted = false;
   void session.then(() => {
     isGranted = true;
   });
   await once(AbortSignal.timeout(400), 'abort');
   expect(isGranted).toBe(false);
-  await old.release();
+  rmSync(`${sessionFile}.lock`);
   await (await session).release();
 });
 
 test('an old program and new ones count one session alone, while new ones are killed', {
-  timeout: 60_000,
+  timeout: 60_000 * slowness,
 }, async () => {
   const folder = temporaryFolder();
   const sessionFile = join(folder, 'a.jsonl');

@@ -15,6 +15,7 @@ import {
 import { afterEach, expect, test, vi } from 'vitest';
 import { fileLockOptions as options } from './helpers/file-lock-options.js';
 import { temporaryFolder } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import { SessionHolder } from './helpers/session-holder.js';
 
@@ -236,7 +237,7 @@ needs('POSIX permissions')('two spellings of one folder are one lock', async () 
 test('what is written after the longest hold is refused', async () => {
   const sessionFile = temporarySession();
   const session = await acquireSessionWriteLock({ sessionFile, maxHoldMs: 40 });
-  await new Promise((resolve) => session.lock.signal.addEventListener('abort', resolve));
+  await lost(session.lock.signal);
   expect(() => session.lock.assertHeld()).toThrow(/lease of 40 ms/);
   await session.release();
   const stuck = withFileLock(

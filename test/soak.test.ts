@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { needs } from './helpers/needs.js';
+import { slowness } from './helpers/slowness.js';
 // @ts-expect-error the soak is plain JavaScript, so that `npm run soak` needs no build of its own
 import { soak } from './soak/soak.mjs';
 // @ts-expect-error as above
@@ -8,7 +9,7 @@ import { findOverlaps } from './soak/verify.mjs';
 // Threads and descriptors are counted there.
 needs('/proc', 'a clock that processes share', 'POSIX signals')(
   'careless, killed and blocked processes never hold one lock together, and keep nothing',
-  { timeout: 120_000 },
+  { timeout: 120_000 * slowness },
   async () => {
     const { holds, kills, problems } = await soak({ seconds: 4, seed: Date.now() % 100_000 });
     expect(problems).toEqual([]);

@@ -50,6 +50,34 @@ test('tasks without scopes that wait for each other, and nothing else, are told 
   expect(await program.ended).toMatchObject({ code: 0, stdout: 'EDEADLK granted granted\n' });
 });
 
+test('a scope that waits to nest beside what it nested itself is told so', async () => {
+  const program = startModule(
+    `${library}
+    withLock(resource, async () => {
+      const first = await lock(resource, { reentrant: true });
+      console.log(await code(lock(resource, { reentrant: true, label: 'second' })), first.held);
+    });`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'EDEADLK true\n' });
+});
+
+test('a sibling that waits to nest is granted that, however long it takes', async () => {
+  const program = startModule(
+    `${library}
+    withLock(resource, async () => {
+      const first = await lock(resource, { reentrant: true });
+      const second = lock(resource, { reentrant: true });
+      await sleep(50);
+      first.release();
+      (await second).release();
+      console.log('done');
+    });`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'done\n' });
+});
+
 test('a worker that waits for nothing but its own lock is told so', async () => {
   const program = startModule(
     `${library}

@@ -37,6 +37,19 @@ test('a hold is traced from grant to release', () => {
   expect(seen[0]?.[1]).toMatchObject({ resource, mode: 'exclusive', label: 'traced' });
 });
 
+test('a subscriber that releases what is being released does it no harm', () => {
+  const held = tryLock(temporaryResource());
+  const again = () => held?.release();
+  channel('tracing:holdfast:hold:asyncEnd').subscribe(again);
+  held?.release();
+  channel('tracing:holdfast:hold:asyncEnd').unsubscribe(again);
+  // Two locks on one handle would end together.
+  using first = tryLock(temporaryResource());
+  using second = tryLock(temporaryResource());
+  first?.release();
+  expect(second?.held).toBe(true);
+});
+
 test('a wait is traced from its start to its end', async () => {
   const resource = temporaryResource();
   const first = tryLock(resource);

@@ -7,26 +7,42 @@ import { needs } from './helpers/needs.js';
 const threads = ({ kept }: { kept: Record<string, number> }) =>
   process.getBuiltinModule('node:fs').readdirSync('/proc/self/task').length - (kept['before'] ?? 0);
 
-needs('/proc')(
-  'any number of leases cost one thread, which ends after the last of them',
+const mostLocks = 100_000;
+
+needs('/proc', 'sh')(
+  `the leases of ${mostLocks} locks cost one thread, which ends after the last of them`,
+  { timeout: 120_000 },
   async () => {
-    const actor = await Actor.start();
+    // The shell raises the limit of open files as far as it may.
+    const actor = await Actor.start({
+      execPath: 'sh',
+      execArgv: ['-c', 'ulimit -n "$(ulimit -H -n)"; exec "$0" "$@"', process.execPath],
+    });
     await actor.run((stage) => {
       stage.kept['before'] = process
         .getBuiltinModule('node:fs')
         .readdirSync('/proc/self/task').length;
     });
-    const held = await actor.run(({ holdfast, kept }, folder) => {
-      // 100,000 leases on 1,000 descriptors: each lock is renewed a hundred times with another end.
-      kept['locks'] = Array.from({ length: 1_000 }, (_, number) =>
-        holdfast.tryLock(`${folder}/${number}`, { lease: 60_000 }),
-      );
-      for (let round = 0; round < 100; round += 1) {
-        for (const lock of kept['locks']) lock.renew(30_000 + round * 100);
-      }
-      return kept['locks'].length;
-    }, temporaryFolder());
-    expect(held).toBe(1_000);
+    const held = await actor.run(
+      ({ holdfast, kept }, folder, most) => {
+        kept['locks'] = [];
+        try {
+          while (kept['locks'].length < most) {
+            const path = `${folder}/${kept['locks'].length}`;
+            kept['locks'].push(holdfast.tryLock(path, { lease: 600_000 }));
+          }
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EMFILE') throw error;
+          // Something has to be left for reading /proc.
+          for (const lock of kept['locks'].splice(-10)) lock.release();
+        }
+        for (const lock of kept['locks']) lock.renew(900_000);
+        return kept['locks'].length;
+      },
+      temporaryFolder(),
+      mostLocks,
+    );
+    if (held < mostLocks) console.log(`this system limits a process to ${held} open lock files`);
     await expect(actor.run(threads)).resolves.toBe(1);
     await actor.run(({ kept }) => {
       for (const lock of kept['locks']) lock.release();

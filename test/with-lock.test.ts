@@ -45,6 +45,18 @@ test('withLock frees the lock when the function rejects', async () => {
   expect(isFree(resource)).toBe(true);
 });
 
+test('withLock frees the lock when what the function returns cannot be asked whether it is a promise', async () => {
+  const resource = temporaryResource();
+  const hostile = {
+    // biome-ignore lint/suspicious/noThenProperty: that is what is tested
+    get then() {
+      throw new Error('at its then');
+    },
+  };
+  await expect(withLock(resource, () => hostile)).rejects.toThrow('at its then');
+  expect(isFree(resource)).toBe(true);
+});
+
 test('a function may release the lock early', async () => {
   const resource = temporaryResource();
   await withLock(resource, async (held) => {

@@ -19,7 +19,7 @@ const program = `
 
 // 200 rounds, because the worker has to be hit in the middle of a grant, a wait and an expiry.
 test('terminated workers leave no lock behind, and crash nobody', {
-  timeout: 120_000,
+  timeout: 120_000 * slowness,
 }, async () => {
   const [held, leased, awaited] = [temporaryResource(), temporaryResource(), temporaryResource()];
   let slowest = 0;

@@ -5,7 +5,7 @@ import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { type Program, startModule } from './helpers/program.js';
-import { slowness } from './helpers/slowness.js';
+import { patience, slowness } from './helpers/slowness.js';
 
 const workers = 20;
 
@@ -54,7 +54,7 @@ needs('/proc')('twenty workers that are terminated while they wait take no lock'
   held.release();
   // Their threads get the lock one after the other, and give it back at once.
   await untilBlocked(`${resource}.flock`, 0);
-  using later = await lock(resource, { timeout: 5_000 });
+  using later = await lock(resource, { timeout: patience });
   expect(later.held).toBe(true);
   expect(running.child.exitCode).toBeNull();
   running.child.stdin?.end();

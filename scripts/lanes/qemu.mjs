@@ -1,5 +1,5 @@
 // Runs programs for Linux arm64 as if they were for this machine, also as children of each other.
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { debianPackages } from './cache.mjs';
 import { run } from './run.mjs';
@@ -24,13 +24,26 @@ export const beyondQemu = {
   'a lock is handed over within a process without a thread for it': ownThreads,
 };
 
+const prefix = 'holdfast-arm64-';
+
+/** Takes back what runs that were killed have left registered. */
+function forgetDeadRuns() {
+  for (const name of readdirSync(registry).filter((entry) => entry.startsWith(prefix))) {
+    const pid = name.slice(prefix.length);
+    if (!existsSync(`/proc/${pid}`) || pid === String(process.pid)) {
+      writeFileSync(`${registry}/${name}`, '-1');
+    }
+  }
+}
+
 /** Calls `body` while the kernel hands such programs to qemu. */
 export async function withQemu(body) {
   await debianPackages('qemu-user-static');
   if (!existsSync(`${registry}/register`)) {
     await run('mount', ['-t', 'binfmt_misc', 'binfmt_misc', registry]);
   }
-  const name = `holdfast-arm64-${process.pid}`;
+  forgetDeadRuns();
+  const name = `${prefix}${process.pid}`;
   // F: the interpreter is opened now, so that it is found in every mount namespace.
   writeFileSync(
     `${registry}/register`,

@@ -47,11 +47,18 @@ export function run(command, args, options = {}) {
     setTimeout(endGroup, minutes * 60_000 + graceMs),
   ];
   process.once('SIGINT', stop).once('SIGTERM', stop);
+  const forget = () => {
+    for (const limit of limits) clearTimeout(limit);
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+  };
   return new Promise((resolve, reject) => {
-    child.once('error', reject);
+    // There is no such program.
+    child.once('error', (error) => {
+      forget();
+      reject(error);
+    });
     child.once('close', (code, signal) => {
-      for (const limit of limits) clearTimeout(limit);
-      process.off('SIGINT', stop).off('SIGTERM', stop);
+      forget();
       endGroup();
       if (code === 0 || mayFail) {
         resolve({ code: code ?? 1, output });

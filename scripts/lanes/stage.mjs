@@ -86,7 +86,7 @@ const literally = (text) => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
  * the reason; `files` are all unless they are named.
  */
 export async function vitest(folder, node, options = {}) {
-  const { env, files = [], flags = [], lacking = {}, slowness = 1, minutes = 12, stdio } = options;
+  const { env, files = [], flags = [], lacking = {}, slowness = 1, minutes = 18, stdio } = options;
   const left = { ...elsewhere, ...options.without };
   const [command, ...args] = node;
   const without = Object.keys(left).map((file) => `--exclude=${file}`);

@@ -1,28 +1,54 @@
-// Writes the results of a Vitest run, with the reasons of what was skipped, to HOLDFAST_REPORT.
+// Writes the results of a Vitest run, with the reasons of what was skipped, to HOLDFAST_REPORT: after
+// each file, so that a run that is ended from outside has said what it was at.
 import { writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
 import process from 'node:process';
 
 const noReason = 'it needs what is not there; the output of the run says what';
 
+/** Adds what a file's tests came to. */
+function add(results, module) {
+  const file = module.relativeModuleId;
+  for (const test of module.children.allTests()) {
+    const name = `${file} > ${test.fullName}`;
+    const { errors = [], note, state } = test.result();
+    if (state === 'skipped') results.skipped.push({ name, reason: note ?? noReason });
+    else results[state === 'passed' ? 'passed' : 'failed'].push(name);
+    if (state === 'passed' && test.diagnostic()?.retryCount > 0) {
+      results.retried.push(`${name}: ${errors[0]?.message}`);
+    }
+  }
+  // A file that could not be imported has no tests to fail.
+  if (module.errors().length > 0) results.failed.push(`${file} did not run`);
+}
+
+function write(modules, failed) {
+  const results = { passed: [], failed: [], retried: [], skipped: [] };
+  for (const module of modules) add(results, module);
+  results.failed.push(...failed);
+  writeFileSync(process.env.HOLDFAST_REPORT, JSON.stringify(results));
+}
+
 // biome-ignore lint/style/noDefaultExport: Vitest takes a reporter from the default export
 export default class LaneReporter {
+  #ended = [];
+  #pending = new Set();
+
+  onTestRunStart(specifications) {
+    for (const { moduleId } of specifications) this.#pending.add(moduleId);
+  }
+
+  onTestModuleEnd(module) {
+    this.#ended.push(module);
+    this.#pending.delete(module.moduleId);
+    const pending = [...this.#pending].map((id) => `${relative('.', id)} did not end`);
+    write(this.#ended, pending);
+  }
+
   onTestRunEnd(modules, errors) {
-    const results = { passed: [], failed: [], retried: [], skipped: [] };
-    for (const module of modules) {
-      const file = module.relativeModuleId;
-      for (const test of module.children.allTests()) {
-        const name = `${file} > ${test.fullName}`;
-        const { errors = [], note, state } = test.result();
-        if (state === 'skipped') results.skipped.push({ name, reason: note ?? noReason });
-        else results[state === 'passed' ? 'passed' : 'failed'].push(name);
-        if (state === 'passed' && test.diagnostic()?.retryCount > 0) {
-          results.retried.push(`${name}: ${errors[0]?.message}`);
-        }
-      }
-      // A file that could not be imported has no tests to fail.
-      if (module.errors().length > 0) results.failed.push(`${file} did not run`);
-    }
-    results.failed.push(...errors.map(({ message }) => `outside of a test: ${message}`));
-    writeFileSync(process.env.HOLDFAST_REPORT, JSON.stringify(results));
+    write(
+      modules,
+      errors.map(({ message }) => `outside of a test: ${message}`),
+    );
   }
 }

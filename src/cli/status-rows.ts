@@ -136,18 +136,14 @@ function escaped(character: string): string {
   return units.map((unit) => `\\u${unit}`).join('');
 }
 
-/** The rows as JSON; tokens are strings, because JSON numbers cannot be that large. */
+/** The rows as JSON. */
 export function toJson(rows: Row[]): string {
   const plain = rows.map((row) =>
     row.state === 'error'
       ? { lockPath: row.lockPath, state: row.state, error: row.error.message }
       : { ...row, leaseLeftMs: leaseLeft(row) },
   );
-  const text = JSON.stringify(
-    plain,
-    (_, value) => (typeof value === 'bigint' ? String(value) : value),
-    2,
-  );
+  const text = JSON.stringify(plain, null, 2);
   // JSON leaves some characters as they are that steer a terminal.
   return text.replace(/[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 }

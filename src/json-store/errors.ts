@@ -75,7 +75,8 @@ export class JsonChangedError extends Error {
 }
 
 /** The error for a value that has no JSON, such as `undefined` (`ERR_INVALID_ARG_VALUE`). */
-export function withoutJson(path: string, value: unknown): TypeError {
-  const message = printable(`${path} cannot hold ${String(value)}: it has no JSON`);
+export function withoutJson(path: string, value: unknown, advice = ''): TypeError {
+  const shown = typeof value === 'object' ? 'this object' : String(value);
+  const message = printable(`${path} cannot hold ${shown}, which has no JSON${advice}`);
   return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
 }

@@ -1,4 +1,4 @@
-import { mkdir, realpath } from 'node:fs/promises';
+import { mkdir, readlink, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type FileLock, type LockOptions, withLock } from '../index.js';
@@ -11,6 +11,26 @@ export interface StoreLockOptions
 /** What works on the file while it is locked. */
 export type Guarded<T> = (path: string, lock: FileLock) => Promise<T>;
 
+async function unlessMissing(path: Promise<string>): Promise<string | null> {
+  try {
+    return await path;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return null;
+  }
+}
+
+async function withoutLinks(file: string): Promise<string> {
+  const found = await unlessMissing(realpath(file));
+  if (found !== null) return found;
+  const folder = await unlessMissing(realpath(dirname(file)));
+  if (folder === null) return file;
+  const path = join(folder, basename(file));
+  // A link to what will be made only now. In a circle of links realpath() has failed before.
+  const target = await readlink(path).catch(() => null);
+  return target === null ? path : withoutLinks(resolve(folder, target));
+}
+
 /** A file and its lock. */
 export class GuardedFile {
   readonly #file: string;
@@ -21,28 +41,12 @@ export class GuardedFile {
   constructor(file: string | URL, options: StoreLockOptions) {
     this.#file = resolve(file instanceof URL ? fileURLToPath(file) : file);
     const { timeout, lease, leakCheck, label, lockPath } = options;
-    this.#options = {
-      ...(timeout !== undefined && { timeout }),
-      ...(lease !== undefined && { lease }),
-      ...(leakCheck !== undefined && { leakCheck }),
-      ...(label !== undefined && { label }),
-      ...(lockPath !== undefined && { lockPath }),
-    };
+    this.#options = { timeout, lease, leakCheck, label, lockPath };
   }
 
   /** The path without symbolic links: all spellings have one lock, and a link is not replaced. */
-  async path(): Promise<string> {
-    try {
-      return await realpath(this.#file);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-    try {
-      return join(await realpath(dirname(this.#file)), basename(this.#file));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      return this.#file;
-    }
+  path(): Promise<string> {
+    return withoutLinks(this.#file);
   }
 
   /** Runs a function while the file is locked; its folder is made where there is none. */

@@ -12,18 +12,21 @@ import { syncFolder } from './temporary-file.js';
 /** What `jsonStore` can be told; the options of the lock are those of `withLock`. */
 export interface JsonStoreOptions<T> extends StoreLockOptions {
   /** What the value must be, checked at each read and before each write. Default: anything. */
-  schema?: StandardSchema<T>;
+  schema?: StandardSchema<T> | undefined;
   /**
    * What happens to a file that is not JSON: `'error'` (the default) leaves it as it is, `'backup'`
    * moves it aside to `<file>.corrupt-<time>-<token>`.
    */
-  onCorrupt?: 'error' | 'backup';
+  onCorrupt?: 'error' | 'backup' | undefined;
   /** Spaces to indent by. Default 2; 0 writes one line. */
-  indent?: number;
+  indent?: number | undefined;
 }
 
 /** Makes the next value from the current one; it may renew or check the lock. */
 export type Change<T> = (value: T, lock: FileLock) => T | PromiseLike<T>;
+
+// The common slip is to change a value in place and to return nothing.
+const adviceForUpdates = ' (an update writes what its function returns)';
 
 interface Loaded<T> {
   readonly value: T;
@@ -188,7 +191,7 @@ export class JsonStore<T> {
   async #write(path: string, lock: FileLock, value: T, basis: Version | undefined): Promise<T> {
     const { schema, indent = 2 } = this.#options;
     const text: string | undefined = JSON.stringify(value, null, indent);
-    if (text === undefined) throw withoutJson(path, value);
+    if (text === undefined) throw withoutJson(path, value, adviceForUpdates);
     // What a reader would refuse is not written.
     await validate(schema, JSON.parse(text), path, 'would get');
     await replaceFile({

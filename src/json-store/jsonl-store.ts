@@ -14,9 +14,9 @@ import { syncFolder } from './temporary-file.js';
 /** What `jsonlStore` can be told; the options of the lock are those of `withLock`. */
 export interface JsonlStoreOptions<T> extends StoreLockOptions {
   /** What each entry must be, checked at each read and before each write. Default: anything. */
-  schema?: StandardSchema<T>;
+  schema?: StandardSchema<T> | undefined;
   /** Told the torn line that a crash left at the end, when it is cut off. */
-  onTorn?: (line: string) => void;
+  onTorn?: ((line: string) => void) | undefined;
 }
 
 /** Makes the entries that are to stay from those that are there. */

@@ -32,13 +32,13 @@ export interface SessionLocks {
 export interface CleanParams {
   sessionsDir: string;
   /** Accepted for old call sites and without effect: age says nothing about a lock. */
-  staleMs?: number;
+  staleMs?: number | undefined;
   /** Default true; false only looks. */
-  removeStale?: boolean;
+  removeStale?: boolean | undefined;
   /** The time to which ages are told, in ms since 1970. Default: now. */
-  nowMs?: number;
+  nowMs?: number | undefined;
   /** Told what was removed. */
-  log?: { warn?: (message: string) => void; info?: (message: string) => void };
+  log?: { warn?: (message: string) => void; info?: (message: string) => void } | undefined;
 }
 
 const suffix = '.jsonl.flock';

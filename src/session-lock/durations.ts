@@ -14,7 +14,7 @@ export interface RetryOptions {
   /** The longest delay, in ms. */
   maxTimeout: number;
   /** It spread those who poll. Nobody polls now, so it changes nothing. */
-  randomize?: boolean;
+  randomize?: boolean | undefined;
 }
 
 /** A number of ms above 0 and below infinity, else the fallback. */
@@ -68,8 +68,8 @@ export function fileMaxHold(maxHoldMs: number | undefined, stale: number): numbe
  */
 export function resolveSessionLockMaxHoldFromTimeout(params: {
   timeoutMs: number;
-  graceMs?: number;
-  minMs?: number;
+  graceMs?: number | undefined;
+  minMs?: number | undefined;
 }): number {
   if (params.timeoutMs === Number.POSITIVE_INFINITY) return longestMaxHoldMs;
   const minMs = positiveMs(params.minMs, defaultMaxHoldMs);

@@ -13,16 +13,16 @@ export interface FileLockOptions {
    */
   stale: number;
   /** The longest time to hold it, in ms; then it is taken away. Default: 10 x `stale`, at least 300,000. */
-  maxHoldMs?: number;
+  maxHoldMs?: number | undefined;
   /** What the lock is for, shown to whoever waits. */
-  label?: string;
+  label?: string | undefined;
   /** Ends the wait: the promise rejects with `signal.reason`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Take the O_EXCL file `<file>.lock` as well, so that programs that know only that one and those
    * that know this lock exclude each other while both run. Default false.
    */
-  legacy?: boolean;
+  legacy?: boolean | undefined;
 }
 
 /** A lock to be released by hand. */

@@ -8,25 +8,25 @@ export interface SessionWriteLockParams {
   /** The file to guard; its folder is created where there is none. */
   sessionFile: string;
   /** How long to wait, in ms, in the order of arrival. Default 10,000; `Infinity` waits for ever. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /**
    * The age of the lock in ms at which its own process checks, by a garbage collection, that the task
    * that took it still exists. Default 1,800,000. Never a reason to take it from somebody who lives.
    */
-  staleMs?: number;
+  staleMs?: number | undefined;
   /** The longest time to hold it, in ms; then it is taken away. Default 300,000. */
-  maxHoldMs?: number;
+  maxHoldMs?: number | undefined;
   /** Whether whoever holds it may lock it again. Default true; false waits like anybody else. */
-  allowReentrant?: boolean;
+  allowReentrant?: boolean | undefined;
   /** What the lock is for, shown to whoever waits. */
-  label?: string;
+  label?: string | undefined;
   /** Ends the wait: the promise rejects with `signal.reason`. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Take the O_EXCL file `<file>.lock` as well, so that programs that know only that one and those
    * that know this lock exclude each other while both run. Default false.
    */
-  legacy?: boolean;
+  legacy?: boolean | undefined;
 }
 
 /** A session's lock, to be released by hand. */

@@ -42,14 +42,8 @@ export function lockPathOf(file: string): string {
 
 function optionsOf(wanted: Wanted, timeout: number): LockOptions {
   const { maxHoldMs, staleMs, reentrant, label, signal } = wanted;
-  return {
-    timeout,
-    lease: maxHoldMs,
-    reentrant,
-    ...(staleMs > 0 && { leakCheck: staleMs }),
-    ...(label !== undefined && { label }),
-    ...(signal !== undefined && { signal }),
-  };
+  const leakCheck = staleMs > 0 ? staleMs : undefined;
+  return { timeout, lease: maxHoldMs, reentrant, leakCheck, label, signal };
 }
 
 function isBusy(error: unknown): error is LockError {

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { slowness } from './slowness.js';
 
 /** Whether the kernel says who waits for a lock; elsewhere a waiter can only be given time. */
 export const kernelShowsWaiters =
@@ -16,7 +17,7 @@ export function blockedOn(lockPath: string): number {
 /** Waits until that many threads are blocked in the kernel on this lock file. */
 export async function untilBlocked(lockPath: string, count: number): Promise<void> {
   if (!kernelShowsWaiters) {
-    await sleep(200);
+    await sleep(200 * slowness);
     return;
   }
   while (blockedOn(lockPath) !== count) await sleep(2);

@@ -20,8 +20,10 @@ function runs(command: string, ...args: string[]): boolean {
 }
 
 /** What another process of this runtime prints. */
-function printed(script: string): string {
-  return spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout?.trim() ?? '';
+function printed(script: string, ...flags: string[]): string {
+  return (
+    spawnSync(process.execPath, [...flags, '-e', script], { encoding: 'utf8' }).stdout?.trim() ?? ''
+  );
 }
 
 // Whether what hangs on a promise is announced when it is made, and again when it runs, so that an
@@ -45,6 +47,18 @@ const contextOfErrors = `
   process.on('uncaughtException', () => {});
   storage.run('a', () => { Promise.reject(new Error('on purpose')); });
   storage.run('b', () => setTimeout(() => { throw new Error('on purpose'); }, 10));
+`;
+
+const refusalOfAddons = `
+  try { process.dlopen({ exports: {} }, 'none.node'); } catch ({ code }) { console.log(code); }
+`;
+
+// Whether code that imports from such a module sees the change.
+const patchedModules = `
+  const fs = process.getBuiltinModule('node:fs');
+  fs.existsSync = () => 'patched';
+  process.getBuiltinModule('node:module').syncBuiltinESMExports();
+  import('node:fs').then(({ existsSync }) => console.log(existsSync('.')));
 `;
 
 /** What an attempt in an empty folder shows; one that throws shows that it does not work. */
@@ -72,6 +86,15 @@ function showsOfOpenFile(attempt: (file: string) => boolean): boolean {
   });
 }
 
+function throws(attempt: () => void): boolean {
+  try {
+    attempt();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 function rustMinor(): number {
   const { stdout } = spawnSync('rustc', ['--version'], { encoding: 'utf8' });
   return Number(/^rustc 1\.(\d+)\./.exec(stdout ?? '')?.[1] ?? 0);
@@ -95,6 +118,13 @@ const probes = {
   'the right to mount': () => runs('unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'),
   'POSIX signals': () => 'SIGSTOP' in constants.signals,
   'POSIX permissions': () => typeof process.umask === 'function' && process.getuid !== undefined,
+  // Not for root, nor for Wine when root runs it.
+  'files that are protected from writing': () =>
+    shows((folder) => {
+      const file = join(folder, 'protected');
+      writeFileSync(file, '', { mode: 0o444 });
+      return throws(() => closeSync(openSync(file, 'r+')));
+    }),
   mkfifo: () => runs('mkfifo', '--version'),
   // Wine reports success and makes nothing.
   'symbolic links': () =>
@@ -124,8 +154,14 @@ const probes = {
     Number(process.hrtime.bigint()) / 1e6 > performance.now() + 10_000,
   'async context where unhandled errors are handled': () => printed(contextOfErrors) === 'ab',
   'async hooks of promises': () => printed(hooksOfPromises) === 'entered',
+  'a flag that refuses addons': () =>
+    printed(refusalOfAddons, '--no-addons') === 'ERR_DLOPEN_DISABLED',
+  'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
   tmux: () => runs('tmux', '-V'),
   Linux: () => process.platform === 'linux',
+  Windows: () => process.platform === 'win32',
+  // native/turnstile_none.cc tells why macOS has none.
+  'a queue before the lock': () => ['linux', 'win32'].includes(process.platform),
   // test/smoke/lockfileex.c, which npm run test:windows compiles.
   'lockfileex.exe': () => existsSync(process.env['HOLDFAST_LOCKFILEEX'] ?? ''),
 };

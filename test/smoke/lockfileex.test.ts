@@ -6,6 +6,7 @@ import { lock, lockSync, tryLock, withLock } from 'holdfast';
 import { afterEach, describe, expect, type TestContext } from 'vitest';
 import { temporaryResource } from '../helpers/folder.js';
 import { needs } from '../helpers/needs.js';
+import { patience } from '../helpers/slowness.js';
 
 const program = process.env['HOLDFAST_LOCKFILEEX'] ?? '';
 const test = needs('lockfileex.exe');
@@ -51,7 +52,7 @@ test('a lock on the whole file keeps ours out until its program dies', async () 
   const resource = temporaryResource();
   const child = await holdElsewhere(`${resource}.flock`, ['exclusive', 'hold']);
   expect(tryLock(resource)).toBeNull();
-  const waiting = lock(resource, { timeout: 15_000 });
+  const waiting = lock(resource, { timeout: patience });
   child.kill();
   (await waiting).release();
 });

@@ -1,0 +1,72 @@
+// What an environment has for all of its handles, and how it learns that one of their waits has
+// ended.
+#ifndef HOLDFAST_BINDING_ENVIRONMENT_H_
+#define HOLDFAST_BINDING_ENVIRONMENT_H_
+
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "collections.h"
+#include "lock_handle.h"
+#include "notifier.h"
+
+namespace holdfast {
+
+struct Environment {
+  Surroundings surroundings;
+  // The one being made; it stays here for the memory of its strings.
+  Request request;
+  bool detailed = false;
+  std::shared_ptr<Notifier> notifier;
+  // Token and crash flag of the latest grant, in memory that JavaScript reads without a call.
+  Napi::Reference<Napi::BigUint64Array> outcome_owner;
+  uint64_t* outcome = nullptr;
+  // By number. Not an object of JavaScript for each: that takes more memory than the handle.
+  std::vector<std::unique_ptr<LockHandle>> handles;
+
+  int Outcome(const LockHandle& handle, int result) const {
+    if (result != 0) return result;
+    outcome[0] = handle.token();
+    outcome[1] = surroundings.crashed_record.empty() ? 0 : 1;
+    return result;
+  }
+
+  // Workers are terminated without their finalisers being due: nothing may stay locked then, and no
+  // thread is waited for.
+  static void CleanUp(Environment* environment) {
+    if (environment->notifier != nullptr) environment->notifier->Close();
+    Collections::Get().Leave(environment);
+    for (const auto& handle : environment->handles) {
+      if (handle != nullptr) handle->LetGo();
+    }
+  }
+};
+
+inline Environment& EnvironmentOf(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+inline void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* subject) {
+  if (env == nullptr) return;
+  const auto number = reinterpret_cast<intptr_t>(subject);
+  int result = 0;
+  if (number > 0) {
+    // Before JavaScript is called, which would have to call back for it from code that has gone
+    // cold.
+    const Environment& environment = EnvironmentOf(env);
+    LockHandle* const handle = environment.handles[static_cast<size_t>(number)].get();
+    // JavaScript may have finished it or given it up, and may even wait with the handle once more.
+    if (handle == nullptr || !handle->WaitHasEnded()) return;
+    result = environment.Outcome(*handle, handle->FinishWait());
+  }
+  const napi_value arguments[] = {Napi::Number::New(env, static_cast<double>(number)),
+                                  Napi::Number::New(env, result)};
+  // Not listener.Call(): an environment that is ending still runs its loop, but no JavaScript, and
+  // that must not become an error of anybody.
+  napi_call_function(env, env.Undefined(), listener, 2, arguments, nullptr);
+}
+
+}  // namespace holdfast
+
+#endif  // HOLDFAST_BINDING_ENVIRONMENT_H_

@@ -1,0 +1,147 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { lock, releaseAll, tryLock, withLock } from 'holdfast';
+import { afterEach, expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
+import { temporaryResource } from './helpers/folder.js';
+
+const nesting = { reentrant: true };
+
+afterEach(() => void releaseAll());
+
+/** A task that notes how many of its kind were there at the most. */
+function crowd() {
+  let inside = 0;
+  const seen = { most: 0 };
+  const task = async () => {
+    inside += 1;
+    seen.most = Math.max(seen.most, inside);
+    await sleep(20);
+    inside -= 1;
+  };
+  return { task, seen };
+}
+
+test('a sibling waits for what still nests in one that has ended', async () => {
+  const resource = temporaryResource();
+  const { task, seen } = crowd();
+  await withLock(resource, async () => {
+    let detached: Promise<void> | undefined;
+    await withLock(resource, nesting, () => {
+      detached = withLock(resource, nesting, task);
+    });
+    await Promise.all([withLock(resource, nesting, task), detached]);
+  });
+  expect(seen.most).toBe(1);
+  expect(tryLock(resource)?.held).toBe(true);
+});
+
+test('what an ended sibling left behind takes turns with the others', async () => {
+  const resource = temporaryResource();
+  const { task, seen } = crowd();
+  await withLock(resource, async () => {
+    let detached: Promise<void> | undefined;
+    await withLock(resource, nesting, () => {
+      detached = nextTurn().then(() => withLock(resource, nesting, task));
+    });
+    await Promise.all([withLock(resource, nesting, task), detached]);
+  });
+  expect(seen.most).toBe(1);
+});
+
+// More than there is room for on the stack, if each of them called the next one.
+test('20,000 siblings that wait when their scope loses its lock get locks of their own, in order', async () => {
+  const resource = temporaryResource();
+  const order: number[] = [];
+  const tasks: Promise<number>[] = [];
+  const scope = withLock(resource, async () => {
+    await lock(resource, nesting);
+    for (let index = 0; index < 20_000; index += 1) {
+      tasks.push(withLock(resource, nesting, () => order.push(index)));
+    }
+    await new Promise(() => {});
+  });
+  await nextTurn();
+  expect(releaseAll()).toBe(1);
+  await expect(scope).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
+  await Promise.all(tasks);
+  expect(order).toEqual(Array.from(tasks.keys()));
+});
+
+test('a nested lock that leaked lets its siblings go on, and is reported, while the outer one lives', async () => {
+  const actor = await Actor.start();
+  const outcome = await actor.run(({ holdfast, kept }, resource) => {
+    const warnings: string[] = [];
+    process.removeAllListeners('warning').on('warning', ({ message }) => warnings.push(message));
+    return holdfast.withLock(resource, async (outer) => {
+      kept['outer'] = outer;
+      const leak = async () => {
+        await holdfast.lock(resource, { reentrant: true, label: 'forgotten', captureStack: true });
+      };
+      await leak();
+      const sibling = holdfast.lock(resource, { reentrant: true });
+      const freed = await holdfast.reclaimLeaked();
+      (await sibling).release();
+      return { freed, warnings, held: outer.held, again: await holdfast.reclaimLeaked() };
+    });
+  }, temporaryResource());
+  expect(outcome).toEqual({
+    freed: 1,
+    warnings: [expect.stringMatching(/the nested lock on .* \("forgotten"\) was leaked/)],
+    held: true,
+    again: 0,
+  });
+});
+
+test('a nested lock that leaked does not outlive the outer one', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start({ quiet: true });
+  await actor.run(
+    ({ holdfast }, path) =>
+      holdfast.withLock(path, async () => {
+        void holdfast.withLock(path, { reentrant: true }, () => new Promise(() => {}));
+        await holdfast.reclaimLeaked();
+      }),
+    resource,
+  );
+  expect(tryLock(resource)?.held).toBe(true);
+});
+
+test('who waits for a nested scope that leaked is told of the end of the lease', async () => {
+  const actor = await Actor.start({ quiet: true });
+  const outcome = await actor.run(async ({ holdfast, kept }, resource) => {
+    kept['interval'] = setInterval(() => {}, 1_000);
+    let reclaimed = 0;
+    const codes: string[] = [];
+    const scope = holdfast.withLock(resource, { lease: 600_000 }, async (outer) => {
+      kept['outer'] = outer;
+      const inner = holdfast.withLock(resource, { reentrant: true }, () => new Promise(() => {}));
+      await inner.catch(({ code }) => codes.push(code));
+    });
+    await new Promise(setImmediate);
+    reclaimed = await holdfast.reclaimLeaked();
+    kept['outer'].renew(20);
+    await scope.catch(({ code }) => codes.push(code));
+    return { reclaimed, codes };
+  }, temporaryResource());
+  expect(outcome.reclaimed).toBe(1);
+  expect(outcome.codes).toEqual(['ERR_LOCK_EXPIRED', 'ERR_LOCK_EXPIRED']);
+});
+
+test('what listens to the loss of a lock may take it again, and nobody ends that by a late release', async () => {
+  const resource = temporaryResource();
+  let again: ReturnType<typeof tryLock> = null;
+  const scope = withLock(resource, async (outer) => {
+    const inner = await lock(resource, nesting);
+    outer.signal.addEventListener('abort', () => {
+      again = tryLock(resource);
+      inner.release();
+      expect(inner.held).toBe(false);
+    });
+    await new Promise(() => {});
+  });
+  await nextTurn();
+  expect(releaseAll()).toBe(1);
+  await expect(scope).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
+  expect(again).toMatchObject({ held: true });
+  expect(tryLock(resource)).toBeNull();
+});
