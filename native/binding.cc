@@ -17,182 +17,186 @@
 namespace holdfast {
 namespace {
 
-std::string ToString(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
+enum Flags : uint32_t { kExclusive = 1, kRecord = 2, kInTurn = 4, kPermissionsShift = 8 };
 
-// Without a string in between where it is short: this is on the way of every lock.
-void ReadPath(const Napi::Value& value, LockHandle* handle) {
-  char buffer[512];
-  size_t length = 0;
-  napi_get_value_string_utf8(value.Env(), value, buffer, sizeof buffer, &length);
-  if (length < sizeof buffer - 4) {
-    handle->SetPath(buffer, length);
-  } else {
-    const std::string path = ToString(value);
-    handle->SetPath(path.data(), path.size());
-  }
-}
-
-class HandleObject final : public Napi::ObjectWrap<HandleObject> {
+// A call from JavaScript whose first argument is the number of a handle.
+class Call final {
  public:
-  static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "LockHandle",
-                       {
-                           InstanceMethod<&HandleObject::TryAcquire>("tryAcquire"),
-                           InstanceMethod<&HandleObject::BeginWait>("beginWait"),
-                           InstanceMethod<&HandleObject::BeginRemote>("beginRemote"),
-                           InstanceMethod<&HandleObject::AbandonWait>("abandonWait"),
-                           InstanceMethod<&HandleObject::AdoptWait>("adoptWait"),
-                           InstanceMethod<&HandleObject::ChangeRequest>("changeRequest"),
-                           InstanceMethod<&HandleObject::WaitFor>("waitFor"),
-                           InstanceMethod<&HandleObject::FinishWait>("finishWait"),
-                           InstanceMethod<&HandleObject::TakeOver>("takeOver"),
-                           InstanceMethod<&HandleObject::Release>("release"),
-                           InstanceMethod<&HandleObject::Discard>("discard"),
-                           InstanceMethod<&HandleObject::CloseKept>("closeKept"),
-                           InstanceMethod<&HandleObject::Limit>("limit"),
-                           InstanceMethod<&HandleObject::Held>("held"),
-                           InstanceMethod<&HandleObject::IsAwaited>("isAwaited"),
-                           InstanceMethod<&HandleObject::AgeMs>("ageMs"),
-                           InstanceMethod<&HandleObject::Identity>("identity"),
-                           InstanceMethod<&HandleObject::Holders>("holders"),
-                           InstanceMethod<&HandleObject::CrashedRecord>("crashedRecord"),
-                       });
-  }
-
-  explicit HandleObject(const Napi::CallbackInfo& info)
-      : ObjectWrap(info),
+  explicit Call(const Napi::CallbackInfo& info)
+      : info_(info),
         environment_(EnvironmentOf(info.Env())),
-        number_(info[0].As<Napi::Number>().Uint32Value()),
-        handle_(&environment_->process, &environment_->turns) {
-    environment_->handles.emplace(number_, &handle_);
+        number_(info[0].As<Napi::Number>().Uint32Value()) {}
+
+  Environment& environment() const { return environment_; }
+  uint32_t number() const { return number_; }
+  LockHandle& handle() const { return *environment_.handles[number_]; }
+
+  int64_t Integer(size_t index) const { return info_[index].As<Napi::Number>().Int64Value(); }
+  bool Flag(size_t index) const { return info_[index].As<Napi::Boolean>().Value(); }
+  // Has the end of a wait told by the number of its handle, that of a lease by its own.
+  LockWaiter::Ended NotifyWith(int64_t number) const {
+    const auto subject = static_cast<intptr_t>(number);
+    return [notifier = environment_.notifier, subject] { notifier->Notify(subject); };
   }
-
-  ~HandleObject() override { environment_->handles.erase(number_); }
-
- private:
-  enum Flags : uint32_t { kExclusive = 1, kRecord = 2, kInTurn = 4, kPermissionsShift = 8 };
 
   // (path, flags, labelAsJson?, leaseMs?, minToken?), starting with the argument `first`.
-  void ReadRequest(const Napi::CallbackInfo& info, size_t first) {
-    Request& request = handle_.request();
-    ReadPath(info[first], &handle_);
-    const uint32_t flags = info[first + 1].As<Napi::Number>().Uint32Value();
+  const Request& ReadRequest(size_t first) const {
+    Request& request = environment_.request;
+    ReadPath(info_[first], &request.path);
+    const uint32_t flags = info_[first + 1].As<Napi::Number>().Uint32Value();
     request.mode = (flags & kExclusive) != 0 ? Mode::kExclusive : Mode::kShared;
     request.record = (flags & kRecord) != 0;
     request.in_turn = (flags & kInTurn) != 0;
     request.permissions = static_cast<int>(flags >> kPermissionsShift);
-    const bool detailed = info.Length() > first + 2;
-    if (!detailed && !detailed_) return;
-    detailed_ = detailed;
-    request.details = {};
-    request.min_token = 0;
-    if (!detailed) return;
-    request.details.label = ToString(info[first + 2]);
-    request.details.lease_ms = info[first + 3].As<Napi::Number>().Int64Value();
-    bool lossless = true;
-    request.min_token = info[first + 4].As<Napi::BigInt>().Uint64Value(&lossless);
-  }
-
-  Napi::Value Number(const Napi::CallbackInfo& info, double value) {
-    return Napi::Number::New(info.Env(), value);
-  }
-  Napi::Value Boolean(const Napi::CallbackInfo& info, bool value) {
-    return Napi::Boolean::New(info.Env(), value);
-  }
-  Napi::Value Outcome(const Napi::CallbackInfo& info, int result) {
-    return Number(info, environment_->Outcome(handle_, result));
-  }
-  LockWaiter::Ended NotifyWith(intptr_t subject) {
-    return [notifier = environment_->notifier, subject] { notifier->Notify(subject); };
-  }
-
-  Napi::Value TryAcquire(const Napi::CallbackInfo& info) {
-    ReadRequest(info, 0);
-    return Outcome(info, handle_.TryAcquire());
-  }
-  Napi::Value BeginWait(const Napi::CallbackInfo& info) {
-    return Number(info, handle_.BeginWait(NotifyWith(number_)));
-  }
-  Napi::Value AbandonWait(const Napi::CallbackInfo& info) {
-    return Boolean(info, handle_.AbandonWait());
-  }
-  Napi::Value AdoptWait(const Napi::CallbackInfo& info) {
-    return Boolean(info, handle_.AdoptWait());
-  }
-  Napi::Value WaitFor(const Napi::CallbackInfo& info) {
-    return Number(info, handle_.WaitFor(info[0].As<Napi::Number>().Int64Value()));
-  }
-  // (once, request)
-  Napi::Value BeginRemote(const Napi::CallbackInfo& info) {
-    ReadRequest(info, 1);
-    const bool once = info[0].As<Napi::Boolean>().Value();
-    return Number(info, handle_.BeginRemote(once, NotifyWith(number_)));
-  }
-  // Whoever goes on with a wait has a label of its own.
-  Napi::Value ChangeRequest(const Napi::CallbackInfo& info) {
-    ReadRequest(info, 0);
-    return info.Env().Undefined();
-  }
-  Napi::Value FinishWait(const Napi::CallbackInfo& info) {
-    ReadRequest(info, 0);
-    return Outcome(info, handle_.FinishWait());
-  }
-  Napi::Value TakeOver(const Napi::CallbackInfo& info) {
-    ReadRequest(info, 1);
-    HandleObject* const from = Unwrap(info[0].As<Napi::Object>());
-    return Outcome(info, handle_.TakeOver(&from->handle_));
-  }
-  Napi::Value Release(const Napi::CallbackInfo& info) { return Number(info, handle_.Release()); }
-  Napi::Value Discard(const Napi::CallbackInfo& info) {
-    handle_.Discard();
-    return info.Env().Undefined();
-  }
-  Napi::Value CloseKept(const Napi::CallbackInfo& info) {
-    handle_.CloseKept();
-    return info.Env().Undefined();
-  }
-  Napi::Value Limit(const Napi::CallbackInfo& info) {
-    const int64_t milliseconds = info[0].As<Napi::Number>().Int64Value();
-    const auto lease = static_cast<intptr_t>(info[1].As<Napi::Number>().Int64Value());
-    return Number(info, handle_.Limit(milliseconds, NotifyWith(lease)));
-  }
-  Napi::Value IsAwaited(const Napi::CallbackInfo& info) {
-    return Boolean(info, handle_.IsAwaited());
-  }
-  Napi::Value Held(const Napi::CallbackInfo& info) { return Boolean(info, handle_.held()); }
-  Napi::Value AgeMs(const Napi::CallbackInfo& info) {
-    return Number(info, static_cast<double>(MonotonicNow() - handle_.held_since()) / 1e6);
-  }
-  // The path has to do where the file could not be opened.
-  Napi::Value Identity(const Napi::CallbackInfo& info) {
-    const FileStatus& file = handle_.file();
-    const std::string number = std::to_string(file.volume) + ":" + std::to_string(file.file);
-    return Napi::String::New(info.Env(), file.linked ? number : handle_.path());
-  }
-  // The numbers of this environment's handles that hold a lock on the same file.
-  Napi::Value Holders(const Napi::CallbackInfo& info) {
-    const Napi::Array numbers = Napi::Array::New(info.Env());
-    for (const auto& [number, handle] : environment_->handles) {
-      if (handle->held() && handle->file().SameFile(handle_.file())) {
-        numbers.Set(numbers.Length(), Napi::Number::New(info.Env(), number));
-      }
+    if (info_.Length() > first + 2) {
+      request.details.label = info_[first + 2].As<Napi::String>().Utf8Value();
+      request.details.lease_ms = Integer(first + 3);
+      bool lossless = true;
+      request.min_token = info_[first + 4].As<Napi::BigInt>().Uint64Value(&lossless);
+      environment_.detailed = true;
+    } else if (std::exchange(environment_.detailed, false)) {
+      request.details = {};
+      request.min_token = 0;
     }
-    return numbers;
-  }
-  Napi::Value CrashedRecord(const Napi::CallbackInfo& info) {
-    return Napi::String::New(info.Env(), handle_.crashed_record());
+    return request;
   }
 
-  const SharedEnvironment environment_;
+  Napi::Value Outcome(int result) const { return Number(environment_.Outcome(handle(), result)); }
+  Napi::Value Number(double value) const { return Napi::Number::New(info_.Env(), value); }
+  Napi::Value Boolean(bool value) const { return Napi::Boolean::New(info_.Env(), value); }
+  Napi::Value String(const std::string& value) const {
+    return Napi::String::New(info_.Env(), value);
+  }
+  Napi::Value Nothing() const { return info_.Env().Undefined(); }
+
+ private:
+  // Without a string in between where it is short: this is on the way of every lock.
+  static void ReadPath(const Napi::Value& value, std::string* path) {
+    char buffer[512];
+    size_t length = 0;
+    napi_get_value_string_utf8(value.Env(), value, buffer, sizeof buffer, &length);
+    if (length < sizeof buffer - 4) {
+      path->assign(buffer, length);
+    } else {
+      *path = value.As<Napi::String>().Utf8Value();
+    }
+  }
+
+  const Napi::CallbackInfo& info_;
+  Environment& environment_;
   const uint32_t number_;
-  LockHandle handle_;
-  bool detailed_ = false;
 };
+
+Napi::Value OpenHandle(const Call& call) {
+  auto& handles = call.environment().handles;
+  if (call.number() >= handles.size()) handles.resize(call.number() + 1);
+  handles[call.number()] = std::make_unique<LockHandle>(&call.environment().surroundings);
+  return call.Nothing();
+}
+
+Napi::Value CloseHandle(const Call& call) {
+  call.environment().handles[call.number()].reset();
+  return call.Nothing();
+}
+
+Napi::Value TryAcquire(const Call& call) {
+  return call.Outcome(call.handle().TryAcquire(call.ReadRequest(1)));
+}
+
+Napi::Value BeginWait(const Call& call) {
+  const Request& request = call.ReadRequest(1);
+  return call.Number(call.handle().BeginWait(request, call.NotifyWith(call.number())));
+}
+
+// (handle, once, request)
+Napi::Value BeginRemote(const Call& call) {
+  const Request& request = call.ReadRequest(2);
+  const auto ended = call.NotifyWith(call.number());
+  return call.Number(call.handle().BeginRemote(request, call.Flag(1), ended));
+}
+
+Napi::Value AbandonWait(const Call& call) { return call.Boolean(call.handle().AbandonWait()); }
+
+Napi::Value AdoptWait(const Call& call) { return call.Boolean(call.handle().AdoptWait()); }
+
+// (handle, milliseconds)
+Napi::Value WaitFor(const Call& call) {
+  return call.Number(call.handle().WaitFor(call.Integer(1)));
+}
+
+// Whoever goes on with a wait has a label of its own.
+Napi::Value ChangeRequest(const Call& call) {
+  call.handle().ChangeRequest(call.ReadRequest(1));
+  return call.Nothing();
+}
+
+Napi::Value FinishWait(const Call& call) { return call.Outcome(call.handle().FinishWait()); }
+
+Napi::Value HandOver(const Call& call) {
+  return call.Outcome(call.handle().HandOver(call.ReadRequest(1)));
+}
+
+Napi::Value Release(const Call& call) { return call.Number(call.handle().Release()); }
+
+Napi::Value Discard(const Call& call) {
+  call.handle().Discard();
+  return call.Nothing();
+}
+
+Napi::Value LetGo(const Call& call) {
+  call.handle().LetGo();
+  return call.Nothing();
+}
+
+Napi::Value CloseKept(const Call& call) {
+  call.handle().CloseKept();
+  return call.Nothing();
+}
+
+// (handle, milliseconds, lease)
+Napi::Value Limit(const Call& call) {
+  return call.Number(call.handle().Limit(call.Integer(1), call.NotifyWith(call.Integer(2))));
+}
+
+Napi::Value Held(const Call& call) { return call.Boolean(call.handle().held()); }
+
+Napi::Value IsAwaited(const Call& call) { return call.Boolean(call.handle().IsAwaited()); }
+
+Napi::Value AgeMs(const Call& call) {
+  return call.Number(static_cast<double>(MonotonicNow() - call.handle().held_since()) / 1e6);
+}
+
+Napi::Value Identity(const Call& call) {
+  const FileStatus& file = call.handle().file();
+  if (!file.linked) return call.String("");
+  return call.String(std::to_string(file.volume) + ":" + std::to_string(file.file));
+}
+
+Napi::Value Holders(const Call& call) {
+  const Napi::Array numbers = Napi::Array::New(call.Nothing().Env());
+  const auto& handles = call.environment().handles;
+  for (size_t number = 0; number < handles.size(); ++number) {
+    const LockHandle* const handle = handles[number].get();
+    if (handle == nullptr || !handle->held()) continue;
+    if (!handle->file().SameFile(call.handle().file())) continue;
+    numbers.Set(numbers.Length(), call.Number(static_cast<double>(number)));
+  }
+  return numbers;
+}
+
+template <Napi::Value (*Function)(const Call&)>
+Napi::Value With(const Napi::CallbackInfo& info) {
+  return Function(Call(info));
+}
+
+Napi::Value CrashedRecord(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), EnvironmentOf(info.Env()).surroundings.crashed_record);
+}
 
 // (listener, processMembers, outcome): once for each environment, before anything else.
 Napi::Value Initialize(const Napi::CallbackInfo& info) {
-  Environment* const environment = EnvironmentOf(info.Env()).get();
-  environment->process.Set(ToString(info[1]));
+  Environment* const environment = &EnvironmentOf(info.Env());
+  environment->surroundings.process.Set(info[1].As<Napi::String>().Utf8Value());
   environment->notifier = std::make_shared<Notifier>(info.Env(), info[0].As<Napi::Function>());
   const auto outcome = info[2].As<Napi::BigUint64Array>();
   environment->outcome_owner = Napi::Reference<Napi::BigUint64Array>::New(outcome, 1);
@@ -204,15 +208,7 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value KeepAlive(const Napi::CallbackInfo& info) {
-  EnvironmentOf(info.Env())->notifier->KeepAlive(info.Env(), info[0].As<Napi::Boolean>().Value());
-  return info.Env().Undefined();
-}
-
-// (number): a handle that nobody can reach any more lets go before its own finaliser comes.
-Napi::Value LetGo(const Napi::CallbackInfo& info) {
-  const auto& handles = EnvironmentOf(info.Env())->handles;
-  const auto found = handles.find(info[0].As<Napi::Number>().Uint32Value());
-  if (found != handles.end()) found->second->LetGo();
+  EnvironmentOf(info.Env()).notifier->KeepAlive(info.Env(), info[0].As<Napi::Boolean>().Value());
   return info.Env().Undefined();
 }
 
@@ -220,13 +216,13 @@ Napi::Value LetGo(const Napi::CallbackInfo& info) {
 // again.
 Napi::Value TakeCollection(const Napi::CallbackInfo& info) {
   const double interval = info[0].As<Napi::Number>().DoubleValue() * 1e6;
-  const int64_t wait = Collections::Get().Take(EnvironmentOf(info.Env()).get(), MonotonicNow(),
+  const int64_t wait = Collections::Get().Take(&EnvironmentOf(info.Env()), MonotonicNow(),
                                                static_cast<int64_t>(interval));
   return Napi::Number::New(info.Env(), static_cast<double>(wait) / 1e6);
 }
 
 Napi::Value LeaveCollections(const Napi::CallbackInfo& info) {
-  Collections::Get().Leave(EnvironmentOf(info.Env()).get());
+  Collections::Get().Leave(&EnvironmentOf(info.Env()));
   return info.Env().Undefined();
 }
 
@@ -239,20 +235,45 @@ Napi::Value Flock(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), result);
 }
 
+template <Napi::Value (*Function)(const Napi::CallbackInfo&)>
+void Export(Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<Function>(exports.Env(), name));
+}
+
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (PinModule() != 0) {
     Napi::Error::New(env, "holdfast: cannot keep the addon in memory").ThrowAsJavaScriptException();
     return exports;
   }
-  env.SetInstanceData(new SharedEnvironment(std::make_shared<Environment>()));
-  exports.Set("LockHandle", HandleObject::Define(env));
-  exports.Set("initialize", Napi::Function::New<Initialize>(env, "initialize"));
-  exports.Set("keepAlive", Napi::Function::New<KeepAlive>(env, "keepAlive"));
-  exports.Set("letGo", Napi::Function::New<LetGo>(env, "letGo"));
-  exports.Set("takeCollection", Napi::Function::New<TakeCollection>(env, "takeCollection"));
-  exports.Set("leaveCollections", Napi::Function::New<LeaveCollections>(env, "leaveCollections"));
-  exports.Set("flock", Napi::Function::New<Flock>(env, "flock"));
-  exports.Set("probe", Napi::Function::New<Probe>(env, "probe"));
+  env.SetInstanceData(new Environment);
+  Export<With<OpenHandle>>(exports, "openHandle");
+  Export<With<CloseHandle>>(exports, "closeHandle");
+  Export<With<TryAcquire>>(exports, "tryAcquire");
+  Export<With<BeginWait>>(exports, "beginWait");
+  Export<With<BeginRemote>>(exports, "beginRemote");
+  Export<With<AbandonWait>>(exports, "abandonWait");
+  Export<With<AdoptWait>>(exports, "adoptWait");
+  Export<With<WaitFor>>(exports, "waitFor");
+  Export<With<ChangeRequest>>(exports, "changeRequest");
+  Export<With<FinishWait>>(exports, "finishWait");
+  Export<With<HandOver>>(exports, "handOver");
+  Export<With<Release>>(exports, "release");
+  Export<With<Discard>>(exports, "discard");
+  Export<With<LetGo>>(exports, "letGo");
+  Export<With<CloseKept>>(exports, "closeKept");
+  Export<With<Limit>>(exports, "limit");
+  Export<With<Held>>(exports, "held");
+  Export<With<IsAwaited>>(exports, "isAwaited");
+  Export<With<AgeMs>>(exports, "ageMs");
+  Export<With<Identity>>(exports, "identity");
+  Export<With<Holders>>(exports, "holders");
+  Export<CrashedRecord>(exports, "crashedRecord");
+  Export<Initialize>(exports, "initialize");
+  Export<KeepAlive>(exports, "keepAlive");
+  Export<TakeCollection>(exports, "takeCollection");
+  Export<LeaveCollections>(exports, "leaveCollections");
+  Export<Flock>(exports, "flock");
+  Export<Probe>(exports, "probe");
   return exports;
 }
 

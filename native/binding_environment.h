@@ -6,8 +6,8 @@
 #include <napi.h>
 
 #include <cstdint>
-#include <map>
 #include <memory>
+#include <vector>
 
 #include "collections.h"
 #include "lock_handle.h"
@@ -16,19 +16,21 @@
 namespace holdfast {
 
 struct Environment {
-  ProcessRecord process;
-  Turns turns;
+  Surroundings surroundings;
+  // The one being made; it stays here for the memory of its strings.
+  Request request;
+  bool detailed = false;
   std::shared_ptr<Notifier> notifier;
   // Token and crash flag of the latest grant, in memory that JavaScript reads without a call.
   Napi::Reference<Napi::BigUint64Array> outcome_owner;
   uint64_t* outcome = nullptr;
-  // Not hashed: that would bring arithmetic along that makes the binary for Windows 4 KB larger.
-  std::map<uint32_t, LockHandle*> handles;
+  // By number. Not an object of JavaScript for each: that takes more memory than the handle.
+  std::vector<std::unique_ptr<LockHandle>> handles;
 
   int Outcome(const LockHandle& handle, int result) const {
     if (result != 0) return result;
     outcome[0] = handle.token();
-    outcome[1] = handle.crashed_record().empty() ? 0 : 1;
+    outcome[1] = surroundings.crashed_record.empty() ? 0 : 1;
     return result;
   }
 
@@ -37,17 +39,13 @@ struct Environment {
   static void CleanUp(Environment* environment) {
     if (environment->notifier != nullptr) environment->notifier->Close();
     Collections::Get().Leave(environment);
-    for (const auto& [number, handle] : environment->handles) handle->LetGo();
+    for (const auto& handle : environment->handles) {
+      if (handle != nullptr) handle->LetGo();
+    }
   }
 };
 
-// Shared with the handles, because the order in which an ending environment finalises its instance
-// data and its objects is not promised.
-using SharedEnvironment = std::shared_ptr<Environment>;
-
-inline const SharedEnvironment& EnvironmentOf(Napi::Env env) {
-  return *env.GetInstanceData<SharedEnvironment>();
-}
+inline Environment& EnvironmentOf(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
 inline void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* subject) {
   if (env == nullptr) return;
@@ -56,11 +54,11 @@ inline void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*
   if (number > 0) {
     // Before JavaScript is called, which would have to call back for it from code that has gone
     // cold.
-    const Environment& environment = *EnvironmentOf(env);
-    const auto found = environment.handles.find(static_cast<uint32_t>(number));
+    const Environment& environment = EnvironmentOf(env);
+    LockHandle* const handle = environment.handles[static_cast<size_t>(number)].get();
     // JavaScript may have finished it or given it up, and may even wait with the handle once more.
-    if (found == environment.handles.end() || !found->second->WaitHasEnded()) return;
-    result = environment.Outcome(*found->second, found->second->FinishWait());
+    if (handle == nullptr || !handle->WaitHasEnded()) return;
+    result = environment.Outcome(*handle, handle->FinishWait());
   }
   const napi_value arguments[] = {Napi::Number::New(env, static_cast<double>(number)),
                                   Napi::Number::New(env, result)};

@@ -83,6 +83,19 @@ int64_t UnixMilliseconds() {
       .count();
 }
 
+// Where the digits of the token begin. Looks for its rarest letter: a search for the quote that it
+// begins with would stop at every member.
+size_t FindToken(std::string_view text) {
+  constexpr std::string_view kMember = R"("token":")";
+  constexpr size_t kRarest = kMember.find('k');
+  for (size_t at = text.find('k'); at != std::string_view::npos; at = text.find('k', at + 1)) {
+    if (at >= kRarest && text.compare(at - kRarest, kMember.size(), kMember) == 0) {
+      return at - kRarest + kMember.size();
+    }
+  }
+  return std::string_view::npos;
+}
+
 }  // namespace
 
 void ProcessRecord::Set(std::string members) {
@@ -135,12 +148,8 @@ RecordScan ScanRecord(const char* data, size_t size) {
   // Every version keeps the state where it is and the token as a string of digits.
   scan.held = text.size() < kStateOffset + kStateBytes ||
               text.substr(kStateOffset, kStateBytes) != kStateFree;
-  constexpr std::string_view kToken = R"("token":")";
-  const size_t token = text.find(kToken);
-  if (token != std::string_view::npos) {
-    const char* const digits = data + token + kToken.size();
-    std::from_chars(digits, data + size, scan.token);
-  }
+  const size_t token = FindToken(text);
+  if (token != std::string_view::npos) std::from_chars(data + token, data + size, scan.token);
   return scan;
 }
 

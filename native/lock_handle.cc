@@ -36,22 +36,25 @@ void LockHandle::LetGo() {
   GiveBack(0);
 }
 
-void LockHandle::SetPath(const char* path, size_t length) {
-  if (request_.path.compare(0, std::string::npos, path, length) == 0) return;
-  CloseKept();
-  request_.path.assign(path, length);
-  path_hash_ = std::hash<std::string>()(request_.path);
+void LockHandle::Prepare(const Request& request) {
+  const size_t path_hash = std::hash<std::string>()(request.path);
+  // Paths of one hash are told apart by the look at the path that follows each lock.
+  if (path_hash != path_hash_ || request.mode == Mode::kShared) CloseKept();
+  path_hash_ = path_hash;
+  mode_ = request.mode;
+  in_turn_ = request.in_turn;
 }
 
-int LockHandle::TryAcquire() {
+int LockHandle::TryAcquire(const Request& request) {
+  Prepare(request);
   const int64_t now = MonotonicNow();
   turn(now).Ask(now);
   if (kept_ != kNoDescriptor) {
-    const int result = TryKept(now);
+    const int result = TryKept(request, now);
     if (result != kReplaced) return result;
   }
   for (int attempt = 0; attempt < kMostReopens; ++attempt) {
-    int result = Open(request_.path, request_.writes(), request_.permissions, &open_);
+    int result = Open(request.path, request.writes(), request.permissions, &open_);
     if (result != 0) {
       file_ = {};
       return Failure(Operation::kOpen, result);
@@ -62,31 +65,27 @@ int LockHandle::TryAcquire() {
 
     const int status = GetStatus(open_, &file_);
     if (status != 0) return GiveBack(status < 0 ? Failure(Operation::kStatus, status) : status);
-    if (file_.linked) return result == kContended ? kContended : Granted();
+    if (file_.linked) return result == kContended ? kContended : Granted(request);
     GiveBack(0);
   }
   return kReplaced;
 }
 
 // The same with the descriptor of the lock before this one, if it is still that of the path.
-int LockHandle::TryKept(int64_t now) {
-  if (request_.mode == Mode::kShared) {
-    CloseKept();
-    return kReplaced;
-  }
+int LockHandle::TryKept(const Request& request, int64_t now) {
   open_ = std::exchange(kept_, kNoDescriptor);
   const int result = Attempt(now);
   if (result < 0) return GiveBack(result);
-  const int same = CompareWithPath();
+  const int same = CompareWithPath(request.path);
   if (same != 0) return GiveBack(same);
-  return result == kContended ? kContended : Granted();
+  return result == kContended ? kContended : Granted(request);
 }
 
 int LockHandle::Attempt(int64_t now) {
   Turn& turn = this->turn(now);
-  const bool yields = request_.mode == Mode::kShared || turn.IsOver(now);
-  if (request_.in_turn || (yields && Awaited(open_) != 0)) return kContended;
-  const int result = TryLock(open_, request_.mode);
+  const bool yields = mode_ == Mode::kShared || turn.IsOver(now);
+  if (in_turn_ || (yields && Awaited(open_) != 0)) return kContended;
+  const int result = TryLock(open_, mode_);
   if (result < 0) return Failure(Operation::kLock, result);
   if (yields && result == 0) {
     turn.Extend(now);
@@ -96,33 +95,34 @@ int LockHandle::Attempt(int64_t now) {
   return result;
 }
 
-int LockHandle::Begin(LockWaiter::Body body, LockWaiter::Ended ended) {
+int LockHandle::Begin(const Request& request, LockWaiter::Body body, LockWaiter::Ended ended) {
   CloseKept();
   EndTurn();
   const int result = LockWaiter::Start(open_, std::move(body), std::move(ended), &waiter_);
   if (result != 0) return GiveBack(Failure(Operation::kThread, result));
   open_ = kNoDescriptor;
+  ChangeRequest(request);
   return 0;
 }
 
-int LockHandle::BeginWait(LockWaiter::Ended ended) {
-  const bool for_turn = request_.mode == Mode::kExclusive && turn(MonotonicNow()).IsLoop();
-  const auto wait = [mode = request_.mode, in_turn = request_.in_turn,
-                     for_turn](LockWaiter::Stage* stage) {
+int LockHandle::BeginWait(const Request& request, LockWaiter::Ended ended) {
+  const bool for_turn = mode_ == Mode::kExclusive && turn(MonotonicNow()).IsLoop();
+  const auto wait = [mode = mode_, in_turn = in_turn_, for_turn](LockWaiter::Stage* stage) {
     if (stage->descriptor == kNoDescriptor) return PauseBeforeReopening();
     // Whoever was woken by the release that came just before needs a moment to take the lock.
     if (in_turn) std::this_thread::sleep_for(kStepAside);
     return Lock(stage->descriptor, mode, for_turn, stage->wanted);
   };
-  const int result = Begin(wait, std::move(ended));
+  const int result = Begin(request, wait, std::move(ended));
   has_turn_ = result == 0 && for_turn;
   return result;
 }
 
-int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
-  const auto open_and_wait = [once, path = request_.path, mode = request_.mode,
-                              writes = request_.writes(),
-                              permissions = request_.permissions](LockWaiter::Stage* stage) {
+int LockHandle::BeginRemote(const Request& request, bool once, LockWaiter::Ended ended) {
+  Prepare(request);
+  const auto open_and_wait = [once, path = request.path, mode = request.mode,
+                              writes = request.writes(),
+                              permissions = request.permissions](LockWaiter::Stage* stage) {
     Descriptor open = kNoDescriptor;
     const int opened = Open(path, writes, permissions, &open);
     stage->descriptor = open;
@@ -133,7 +133,7 @@ int LockHandle::BeginRemote(bool once, LockWaiter::Ended ended) {
   // After a wait or a change of mode that failed the file is open here, and would be twice.
   GiveBack(0);
   file_ = {};
-  return Begin(open_and_wait, std::move(ended));
+  return Begin(request, open_and_wait, std::move(ended));
 }
 
 bool LockHandle::AbandonWait() { return waiter_ != nullptr && waiter_->Abandon(); }
@@ -143,6 +143,8 @@ bool LockHandle::AdoptWait() { return waiter_ != nullptr && waiter_->Adopt(); }
 int LockHandle::WaitFor(int64_t milliseconds) { return waiter_->WaitFor(milliseconds); }
 
 int LockHandle::FinishWait() {
+  const std::unique_ptr<Request> request = std::move(wanted_);
+  Prepare(*request);
   const int result = std::exchange(waiter_, nullptr)->Collect(&open_);
   // A failure to open says so itself; what comes from the lock call is a bare error number.
   constexpr int kBareErrors = -(1 << 16);
@@ -152,72 +154,71 @@ int LockHandle::FinishWait() {
   if (result != 0) return GiveBack(Failure(Operation::kLock, result));
   held_since_ = MonotonicNow();
   turn(held_since_).Start(held_since_);
-  const int same = CompareWithPath();
-  return same == 0 ? Granted() : GiveBack(same);
+  const int same = CompareWithPath(request->path);
+  return same == 0 ? Granted(*request) : GiveBack(same);
 }
 
 // The wait may have been long: somebody may have deleted or renamed the file and made a new one.
-int LockHandle::CompareWithPath() {
+int LockHandle::CompareWithPath(const std::string& path) {
   if (!file_.linked) {
     // Opened by the waiting thread, so nothing is known of it yet.
     const int status = GetStatus(open_, &file_);
     if (status != 0) return status < 0 ? Failure(Operation::kStatus, status) : status;
   }
   FileStatus at_path;
-  const bool same = GetStatusAt(request_.path, &at_path) == 0 && at_path.SameFile(file_);
+  const bool same = GetStatusAt(path, &at_path) == 0 && at_path.SameFile(file_);
   if (same) file_ = at_path;
   return same ? 0 : kReplaced;
 }
 
-int LockHandle::TakeOver(LockHandle* from) {
-  CloseKept();
-  const Descriptor taken = from->holding_.Take();
-  if (taken == kNoDescriptor) return kReplaced;
-  open_ = taken;
-  has_turn_ = std::exchange(from->has_turn_, false);
-  if (from->request_.mode != request_.mode) {
+int LockHandle::HandOver(const Request& request) {
+  const Mode before = mode_;
+  Prepare(request);
+  open_ = holding_.Take();
+  if (open_ == kNoDescriptor) return kReplaced;
+  // The next one will not say in the record that the one before is done.
+  if (stamped_ && !request.writes()) Write(open_, kStateFree, kStateBytes, kStateOffset);
+  if (before != mode_) {
     // The old lock is gone before the new one is there (flock(2)), so this may fail.
     if (Unlock(open_) != 0) return GiveBack(kReplaced);
-    const int result = TryLock(open_, request_.mode);
+    const int result = TryLock(open_, mode_);
     if (result != 0) return result < 0 ? GiveBack(Failure(Operation::kLock, result)) : result;
   }
   held_since_ = MonotonicNow();
-  if (CompareWithPath() != 0) return GiveBack(kReplaced);
-  return Granted(from);
+  if (CompareWithPath(request.path) != 0) return GiveBack(kReplaced);
+  return Granted(request, stamped_ ? token_ : 0);
 }
 
-int LockHandle::Granted(const LockHandle* from) {
-  crashed_record_.clear();
+int LockHandle::Granted(const Request& request, uint64_t stamped) {
+  surroundings_->crashed_record.clear();
   token_ = 0;
   stamped_ = false;
-  if (request_.record) {
-    const int result = StampRecord(from);
+  if (request.record) {
+    const int result = StampRecord(request, stamped);
     if (result != 0) return GiveBack(result);
   }
   holding_.Begin(std::exchange(open_, kNoDescriptor));
   return 0;
 }
 
-int LockHandle::StampRecord(const LockHandle* from) {
+int LockHandle::StampRecord(const Request& request, uint64_t stamped) {
   char buffer[kRecordBytes];
   RecordScan scan;
-  if (from != nullptr && from->stamped_) {
-    // Its record says "held" still, which is no crash, and its token is known.
-    scan.token = from->token_;
+  if (stamped != 0) {
+    // Its record says "held" still, which is no crash.
+    scan.token = stamped;
   } else {
     size_t size = 0;
     const int result = file_.size == 0 ? 0 : Read(open_, buffer, sizeof buffer, &size);
     if (result != 0) return Failure(Operation::kRead, result);
     scan = ScanRecord(buffer, size);
     if (scan.foreign) return kForeign;
-    if (scan.held) crashed_record_.assign(buffer, size);
+    if (scan.held) surroundings_->crashed_record.assign(buffer, size);
   }
-  if (request_.mode == Mode::kShared) {
-    token_ = std::max(scan.token, request_.min_token);
-    return 0;
-  }
-  token_ = std::max(scan.token, request_.min_token) + 1;
-  if (!FormatRecord(*process_, request_.details, token_, buffer)) return kTooLong;
+  token_ = std::max(scan.token, request.min_token);
+  if (request.mode == Mode::kShared) return 0;
+  token_ += 1;
+  if (!FormatRecord(surroundings_->process, request.details, token_, buffer)) return kTooLong;
   const int result = Write(open_, buffer, sizeof buffer, 0);
   if (result != 0) return Failure(Operation::kWrite, result);
   stamped_ = true;
@@ -244,7 +245,7 @@ int LockHandle::Release() {
   kept_ = held;
   // A loop that locks one path over and over would spend half its time on opening and closing, and
   // closing would end its turn. Everybody else sees the file closed when release() returns.
-  if (turn.IsLoop() && request_.mode == Mode::kExclusive && WorthKeeping()) return kKept;
+  if (turn.IsLoop() && mode_ == Mode::kExclusive && WorthKeeping()) return kKept;
   CloseKept();
   return 0;
 }
@@ -267,6 +268,7 @@ void LockHandle::EndTurn() {
 void LockHandle::Discard() {
   if (waiter_ != nullptr && !waiter_->Abandon()) waiter_->Collect(&open_);
   waiter_.reset();
+  wanted_.reset();
   has_turn_ = false;
   GiveBack(0);
   CloseKept();

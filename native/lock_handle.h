@@ -43,35 +43,42 @@ struct Request {
   bool writes() const { return record && mode == Mode::kExclusive; }
 };
 
+// What the handles of one environment share.
+struct Surroundings {
+  ProcessRecord process;
+  Turns turns;
+  // Of the latest grant: the record of the last exclusive holder if that one never marked its
+  // release, else empty.
+  std::string crashed_record;
+};
+
 class LockHandle final {
  public:
-  LockHandle(const ProcessRecord* process, Turns* turns) : process_(process), turns_(turns) {}
+  explicit LockHandle(Surroundings* surroundings) : surroundings_(surroundings) {}
   ~LockHandle();
-
-  // Filled by the caller before TryAcquire(), but for the path.
-  Request& request() { return request_; }
-  void SetPath(const char* path, size_t length);
 
   // Opens the lock file and makes one attempt. After kContended the file stays open, so that the
   // wait can begin, unless another program has it for itself (Windows): then the wait is for a
   // moment only, and ends with kReplaced. After everything else but 0 it is closed.
-  int TryAcquire();
+  int TryAcquire(const Request& request);
 
   // Hands the open descriptor to a thread that waits for the lock.
-  int BeginWait(LockWaiter::Ended ended);
+  int BeginWait(const Request& request, LockWaiter::Ended ended);
   // Opens in that thread too, for file systems on which that may take long; with `once` it makes
   // one attempt and does not wait.
-  int BeginRemote(bool once, LockWaiter::Ended ended);
+  int BeginRemote(const Request& request, bool once, LockWaiter::Ended ended);
   // See LockWaiter.
   bool AbandonWait();
   bool AdoptWait();
   int WaitFor(int64_t milliseconds);
   bool WaitHasEnded() const { return waiter_ != nullptr && waiter_->HasEnded(); }
+  // The wait goes on for somebody else, in the same mode.
+  void ChangeRequest(const Request& request) { wanted_ = std::make_unique<Request>(request); }
   // Takes what the ended wait was granted.
   int FinishWait();
 
-  // Takes a held lock, still locked, from a handle whose holder is done with it.
-  int TakeOver(LockHandle* from);
+  // Grants the lock that is held here, still locked, to the next one.
+  int HandOver(const Request& request);
 
   // Unlocks, then closes, or answers kKept when this path is locked again and again. A lock whose
   // unlocking failed is still held and can be released again.
@@ -94,39 +101,39 @@ class LockHandle final {
   uint64_t token() const { return token_; }
   int64_t held_since() const { return held_since_; }
   const FileStatus& file() const { return file_; }
-  const std::string& path() const { return request_.path; }
-  // The record of the last exclusive holder if that one never marked its release, else empty.
-  const std::string& crashed_record() const { return crashed_record_; }
 
  private:
-  int TryKept(int64_t now);
+  void Prepare(const Request& request);
+  int TryKept(const Request& request, int64_t now);
   int Attempt(int64_t now);
-  Turn& turn(int64_t now) { return turns_->Of(path_hash_, now); }
-  // `from` handed the lock over, if anybody did.
-  int Granted(const LockHandle* from = nullptr);
-  int Begin(LockWaiter::Body body, LockWaiter::Ended ended);
-  int CompareWithPath();
-  int StampRecord(const LockHandle* from);
+  Turn& turn(int64_t now) { return surroundings_->turns.Of(path_hash_, now); }
+  // `stamped` is the token of the record that this very handle wrote, if it did.
+  int Granted(const Request& request, uint64_t stamped = 0);
+  int Begin(const Request& request, LockWaiter::Body body, LockWaiter::Ended ended);
+  int CompareWithPath(const std::string& path);
+  int StampRecord(const Request& request, uint64_t stamped);
   int GiveBack(int result);
   void EndTurn();
   void CloseIn(Descriptor* place);
 
-  const ProcessRecord* const process_;
-  Turns* const turns_;
-  Request request_;
-  Descriptor open_ = kNoDescriptor;
-  // Unlocked, of request_.path and exclusive use, between two locks in quick succession.
-  Descriptor kept_ = kNoDescriptor;
+  Surroundings* const surroundings_;
+  // Of the request before: there may be many handles, so they do not keep all of it.
+  size_t path_hash_ = 0;
+  Mode mode_ = Mode::kExclusive;
+  bool in_turn_ = false;
   // Whether other waiters leave this descriptor alone.
   bool has_turn_ = false;
-  size_t path_hash_ = 0;
+  bool stamped_ = false;
+  Descriptor open_ = kNoDescriptor;
+  // Unlocked and of exclusive use, between two locks in quick succession.
+  Descriptor kept_ = kNoDescriptor;
   std::shared_ptr<LockWaiter> waiter_;
+  // What the waiter waits for.
+  std::unique_ptr<Request> wanted_;
   Holding holding_;
   FileStatus file_;
-  bool stamped_ = false;
   uint64_t token_ = 0;
   int64_t held_since_ = 0;
-  std::string crashed_record_;
 };
 
 }  // namespace holdfast

@@ -235,7 +235,7 @@ export class FileLock implements Disposable, AsyncDisposable {
     // All of them first: those who are told may do anything, also with the next holder of this file.
     for (const owner of owners) owner.#lose(error);
     file.forceUnlock();
-    this.#end();
+    this.ended();
     for (const listeners of told) {
       for (const listener of listeners) listener(error);
     }
@@ -253,12 +253,12 @@ export class FileLock implements Disposable, AsyncDisposable {
   #giveUp(file: LockFile): void {
     const { successor } = file;
     if (successor !== null) {
-      successor.takeFrom(file, () => this.#end());
-    } else {
-      const result = file.unlock();
-      if (result < 0) throw errorFrom(result, this);
-      this.#end();
+      successor.takeFrom(file, this);
+      return;
     }
+    const result = file.unlock();
+    if (result < 0) throw errorFrom(result, this);
+    this.ended();
     file.recycle();
   }
 
@@ -271,7 +271,8 @@ export class FileLock implements Disposable, AsyncDisposable {
     if (this.#place !== undefined) leavePlace(this.#place);
   }
 
-  #end(): void {
+  /** @internal The lock was let go or handed over. */
+  ended(): void {
     this.#file = null;
     this.#hold.ended = true;
     if (this.#hold.lease > 0) forgetLease(this.#hold);

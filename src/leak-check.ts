@@ -1,11 +1,12 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type Hold, onLeak } from './lock-file.js';
+import type { Hold } from './lock-file.js';
 import { addon } from './native.js';
 import { longestTimer } from './options.js';
 import { onNestedLeak } from './owners.js';
 import { printable } from './printable.js';
+import { onLeak } from './remains.js';
 import { traceLeak } from './tracing.js';
 
 /** At most one collection in this many ms for the whole process, when it is done in the background. */

@@ -1,6 +1,7 @@
-import { type Hold, onLeak } from './lock-file.js';
+import type { Hold } from './lock-file.js';
 import { lostError } from './loss.js';
 import { onNestedLeak, type Place } from './owners.js';
+import { onLeak } from './remains.js';
 
 // A task may live on with nothing but the signal of its lock. Neither the signal nor its listeners
 // are referred to from here: they may refer to the lock. The controller lives as long as the signal.

@@ -1,7 +1,8 @@
 import { LockExpiredError } from './errors.js';
-import { type Hold, LockFile, onLeak } from './lock-file.js';
+import { type Hold, LockFile } from './lock-file.js';
 import { listenToLease, status, unlisten } from './native.js';
 import type { Loss, Owner } from './owners.js';
+import { onLeak } from './remains.js';
 import { traceExpire } from './tracing.js';
 
 /**

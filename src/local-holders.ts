@@ -1,10 +1,12 @@
-import { type Hold, LockFile, type Successor } from './lock-file.js';
+import { type Hold, isEndless, LockFile, type Successor } from './lock-file.js';
 import type { LockRequest } from './options.js';
 
 /** The holders of one lock file that are in this thread; they tell the queue when they are done. */
 export class LocalHolders {
   readonly #queue: Successor;
-  readonly #holds = new Map<number, Hold>();
+  // Apart from the others, because a lock that goes from hand to hand has no other.
+  #exclusive: Hold | undefined;
+  readonly #shared = new Map<number, Hold>();
 
   constructor(queue: Successor) {
     this.#queue = queue;
@@ -12,14 +14,28 @@ export class LocalHolders {
 
   /** Those that have not ended. */
   get holds(): Hold[] {
-    return [...this.#holds.values()].filter((hold) => !hold.ended);
+    return [...this.#all()].filter((hold) => !hold.ended);
+  }
+
+  /** One that lasts until it is released. */
+  get endless(): Hold | undefined {
+    const first = this.#exclusive;
+    if (first !== undefined && !first.ended && isEndless(first)) return first;
+    return this.#shared.size === 0 ? undefined : this.holds.find(isEndless);
+  }
+
+  *#all(): Generator<Hold> {
+    if (this.#exclusive !== undefined) yield this.#exclusive;
+    yield* this.#shared.values();
   }
 
   /** One that tells another queue already is as good as one in another process. */
   add(file: LockFile): void {
-    if (file.hold === null || (file.successor !== null && file.successor !== this.#queue)) return;
+    const { hold } = file;
+    if (hold === null || (file.successor !== null && file.successor !== this.#queue)) return;
     file.successor = this.#queue;
-    this.#holds.set(file.number, file.hold);
+    if (hold.mode === 'exclusive') this.#exclusive = hold;
+    else this.#shared.set(hold.number, hold);
   }
 
   /** Adds those that hold the lock of this open file. */
@@ -28,28 +44,28 @@ export class LocalHolders {
   }
 
   remove(number: number): void {
-    this.#holds.delete(number);
+    if (this.#exclusive?.number === number) this.#exclusive = undefined;
+    else this.#shared.delete(number);
   }
 
   /** Whether this is the only one. */
   isLast(number: number): boolean {
-    return this.#holds.size === 1 && this.#holds.has(number);
+    if (this.#exclusive?.number === number) return this.#shared.size === 0;
+    return this.#exclusive === undefined && this.#shared.size === 1 && this.#shared.has(number);
   }
 
   /** Whether one of them would have to end before this request can be granted. */
-  block(request: LockRequest): boolean {
-    for (const hold of this.#holds.values()) {
-      if (hold.mode === 'exclusive' || request.mode === 'exclusive') return true;
-    }
-    return false;
+  block({ mode }: LockRequest): boolean {
+    return this.#exclusive !== undefined || (mode === 'exclusive' && this.#shared.size > 0);
   }
 
   /** Nobody waits for them any more. */
   forget(): void {
-    for (const number of this.#holds.keys()) {
+    for (const { number } of this.#all()) {
       const file = LockFile.byNumber(number);
       if (file?.successor === this.#queue) file.successor = null;
     }
-    this.#holds.clear();
+    this.#exclusive = undefined;
+    this.#shared.clear();
   }
 }

@@ -5,7 +5,6 @@ import {
   type Ended,
   kept,
   listen,
-  type NativeLockHandle,
   outcome,
   requestFlags,
   status,
@@ -14,6 +13,7 @@ import {
 import type { NestedQueue } from './nested-queue.js';
 import { type LockRequest, longestLease } from './options.js';
 import { type Owner, Owners } from './owners.js';
+import { Remains } from './remains.js';
 
 /**
  * What is known of one hold. Plain data on purpose: it may be kept by anyone (async contexts, the
@@ -47,11 +47,8 @@ export function isEndless({ lease, broken }: Hold): boolean {
 
 /** Whoever may take a lock over, still locked, instead of letting it go. */
 export interface Successor {
-  /**
-   * Called when the holder is done. `onEnd` is called once the lock is not its any more, before
-   * anybody else is told to have it.
-   */
-  takeFrom(file: LockFile, onEnd: () => void): void;
+  /** Called when the holder is done. Whatever becomes of the file, it is not the holder's any more. */
+  takeFrom(file: LockFile, holder: Owner): void;
   /** The lock went without being released: its lease ran out, or it was found leaked. */
   vanished(number: number): void;
 }
@@ -62,8 +59,6 @@ const longestBlockMs = isMainThread ? 1e9 : 20;
 
 const mostPooled = 64;
 const pool: LockFile[] = [];
-const all = new Map<number, WeakRef<LockFile>>();
-let lastNumber = 0;
 
 const withKeptDescriptor = new Set<LockFile>();
 
@@ -77,55 +72,20 @@ function closeKept(): void {
   withKeptDescriptor.clear();
 }
 
-/** What outlives a collected lock file object, to be told about it. */
-interface Remains {
-  readonly number: number;
-  hold: Hold | null;
-  successor: Successor | null;
-}
-
-const leakListeners: ((hold: Hold) => void)[] = [];
-
-/** Registers what is told about a hold that was ended by the garbage collector. */
-export function onLeak(listener: (hold: Hold) => void): void {
-  leakListeners.push(listener);
-}
-
-const collected = new FinalizationRegistry<Remains>(({ number, hold, successor }) => {
-  all.delete(number);
-  if (hold === null || hold.ended) return;
-  hold.ended = true;
-  // The native finaliser does the same, but perhaps later than those who wait can be told.
-  addon.letGo(number);
-  successor?.vanished(number);
-  for (const listener of leakListeners) listener(hold);
-});
-
 /**
  * One use of a lock file: the driver behind the lock. Objects are used again and again, because
  * their native part and their finalisers cost more than the lock itself.
  */
 export class LockFile {
-  readonly number: number;
-  readonly #native: NativeLockHandle;
-  readonly #remains: Remains;
+  readonly #remains = new Remains(this);
   readonly owners = new Owners();
-
-  private constructor() {
-    lastNumber += 1;
-    this.number = lastNumber;
-    this.#native = new addon.LockHandle(this.number);
-    this.#remains = { number: this.number, hold: null, successor: null };
-    all.set(this.number, new WeakRef(this));
-    collected.register(this, this.#remains);
-  }
 
   static take(): LockFile {
     return pool.pop() ?? new LockFile();
   }
 
   static byNumber(number: number): LockFile | undefined {
-    return all.get(number)?.deref();
+    return Remains.of(number)?.deref();
   }
 
   /** The outermost holder of a hold, while it lasts and somebody refers to it. */
@@ -136,18 +96,20 @@ export class LockFile {
 
   /** All objects that exist, held or not. */
   static *existing(): Generator<LockFile> {
-    for (const reference of all.values()) {
-      const file = reference.deref();
+    for (const remains of Remains.all()) {
+      const file = remains.deref();
       if (file !== undefined) yield file;
     }
   }
 
   /** Puts this object back for the next use; nothing may refer to it any more. */
   recycle(): void {
-    this.#remains.hold = null;
-    this.#remains.successor = null;
-    this.owners.end();
+    this.end();
     if (pool.length < mostPooled) pool.push(this);
+  }
+
+  get number(): number {
+    return this.#remains.number;
   }
 
   get hold(): Hold | null {
@@ -167,8 +129,8 @@ export class LockFile {
     const { lockPath, details } = request;
     // Without a spread where there is nothing to spread: this is on the way of every lock.
     return details.length === 0
-      ? this.#native.tryAcquire(lockPath, request.flags | flags)
-      : this.#native.tryAcquire(lockPath, request.flags | flags, ...details);
+      ? addon.tryAcquire(this.number, lockPath, request.flags | flags)
+      : addon.tryAcquire(this.number, lockPath, request.flags | flags, ...details);
   }
 
   /** Opens the lock file for a wait behind those who wait already, without an attempt. */
@@ -180,30 +142,36 @@ export class LockFile {
    * Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()`
    * failed. When its result is `status.done`, the lock is held.
    */
-  beginWait(onEnded: Ended): number {
+  beginWait({ lockPath, flags, details }: LockRequest, onEnded: Ended): number {
     listen(this.number, onEnded);
-    return this.#native.beginWait();
+    return addon.beginWait(this.number, lockPath, flags, ...details);
   }
 
   /** As `beginWait`, but opens in the waiting thread as well; `once` makes one attempt there. */
   beginRemote(request: LockRequest, once: boolean, onEnded: Ended): number {
     listen(this.number, onEnded);
-    return this.#native.beginRemote(once, request.lockPath, request.flags, ...request.details);
+    return addon.beginRemote(
+      this.number,
+      once,
+      request.lockPath,
+      request.flags,
+      ...request.details,
+    );
   }
 
   /** Goes on with a wait for somebody else, who wants the same mode. */
   changeRequest(request: LockRequest): void {
-    this.#native.changeRequest(request.lockPath, request.flags, ...request.details);
+    addon.changeRequest(this.number, request.lockPath, request.flags, ...request.details);
   }
 
   /** Gives a wait up. False when it has ended already: `finishWait` has the result. */
   abandon(): boolean {
-    return this.#native.abandonWait();
+    return addon.abandonWait(this.number);
   }
 
   /** Takes an abandoned wait over. False when it has ended already. */
   adopt(): boolean {
-    return this.#native.adoptWait();
+    return addon.adoptWait(this.number);
   }
 
   /** Blocks this thread until the wait has ended, or answers `status.contended` when the time is over. */
@@ -211,7 +179,7 @@ export class LockFile {
     const end = performance.now() + milliseconds;
     for (let left = milliseconds; ; ) {
       const step = Math.min(Math.ceil(left), longestBlockMs);
-      const result = this.#native.waitFor(step);
+      const result = addon.waitFor(this.number, step);
       // Counted down as well: the clock may be the fake one of a test, and stand still.
       left = Math.min(left - step, end - performance.now());
       if (result === status.done || left <= 0) return result;
@@ -219,14 +187,16 @@ export class LockFile {
   }
 
   /** Takes what the wait was granted that `waitFor` has seen end. */
-  finishWait(request: LockRequest): number {
+  finishWait(): number {
     unlisten(this.number);
-    return this.#native.finishWait(request.lockPath, request.flags, ...request.details);
+    return addon.finishWait(this.number);
   }
 
-  /** Takes a held lock over from another object without letting it go in between. */
-  takeOver(from: LockFile, request: LockRequest): number {
-    return this.#native.takeOver(from.#native, request.lockPath, request.flags, ...request.details);
+  /** Grants the lock that is held here, still locked, to the next one. */
+  handOver({ lockPath, flags, details }: LockRequest): number {
+    return details.length === 0
+      ? addon.handOver(this.number, lockPath, flags)
+      : addon.handOver(this.number, lockPath, flags, ...details);
   }
 
   /** Token of the grant that was answered just now. */
@@ -236,7 +206,7 @@ export class LockFile {
 
   /** The record of a holder that never marked its release, for the grant that was answered just now. */
   grantedCrash(): string | null {
-    return outcome[1] === 0n ? null : this.#native.crashedRecord();
+    return outcome[1] === 0n ? null : addon.crashedRecord();
   }
 
   begin(hold: Hold, owner: Owner): void {
@@ -244,43 +214,52 @@ export class LockFile {
     this.owners.begin(owner);
   }
 
+  /** Forgets the hold, which has ended. */
+  end(): void {
+    this.#remains.hold = null;
+    this.#remains.successor = null;
+    this.owners.end();
+  }
+
   /** Starts or renews the lease: done, or contended when the lock is lost already, or a failure. */
   limit(milliseconds: number, lease: number): number {
-    return this.#native.limit(Math.ceil(Math.min(milliseconds, longestLease)), lease);
+    return addon.limit(this.number, Math.ceil(Math.min(milliseconds, longestLease)), lease);
   }
 
   get held(): boolean {
-    return this.#native.held();
+    return addon.held(this.number);
   }
 
   /** Whether another process is known to wait for the lock that is held here. */
   get isAwaited(): boolean {
-    return this.#native.isAwaited();
+    return addon.isAwaited(this.number);
   }
 
   get ageMs(): number {
-    return this.#native.ageMs();
+    return addon.ageMs(this.number);
   }
 
-  get identity(): string {
-    return this.#native.identity();
+  /** What is the same for all paths of one file; for one that could not be opened the path has to do. */
+  identityAt(path: string): string {
+    const identity = addon.identity(this.number);
+    return identity === '' ? path : identity;
   }
 
   /** Objects of this thread that hold a lock on the same file. */
   holders(): LockFile[] {
-    return this.#native.holders().flatMap((number) => LockFile.byNumber(number) ?? []);
+    return addon.holders(this.number).flatMap((number) => LockFile.byNumber(number) ?? []);
   }
 
   /** Unlocks and closes; answers a negative failure when the lock could not be given up. */
   unlock(): number {
-    const result = this.#native.release();
+    const result = addon.release(this.number);
     if (result === kept) closeAfterThisTurn(this);
     return result;
   }
 
   /** Closes a descriptor that was kept between two locks in quick succession. */
   closeKept(): void {
-    this.#native.closeKept();
+    addon.closeKept(this.number);
   }
 
   /** As `unlock`, and where the system refuses that, closes the file: the lock ends with it. */
@@ -291,7 +270,7 @@ export class LockFile {
   /** Closes what is not held; a wait that was granted meanwhile is given back. */
   discard(): void {
     unlisten(this.number);
-    this.#native.discard();
+    addon.discard(this.number);
   }
 
   /** Closes what is not held, for the next use of this object. */

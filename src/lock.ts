@@ -11,13 +11,13 @@ import {
   type TryLockOptions,
   toRequest,
 } from './options.js';
-import { promiseLock, timeoutError } from './pending.js';
+import { timeoutError } from './pending.js';
 import { isRemotePath } from './remote-path.js';
 import { holdsAround, scopeHolding } from './scope.js';
 import { isUnlimited, watchStuckWaits } from './stuck-waits.js';
 import { errorFrom } from './system-error.js';
 import { WaitQueue } from './wait-queue.js';
-import type { Waiter } from './waiter.js';
+import { Waiter } from './waiter.js';
 
 /**
  * Makes one attempt to take a lock, without waiting. That somebody else holds it is not an error.
@@ -125,7 +125,7 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
 function waitSync(request: LockRequest, opened: LockFile, deadline: number) {
   const queue = isRemotePath(request.lockPath)
     ? WaitQueue.ofRemote(request.lockPath)
-    : WaitQueue.of(opened);
+    : WaitQueue.of(opened, request.lockPath);
   // Even a shared one and a shared request: then somebody who waits for the one is before the other.
   const own = queue.holds.find(({ lease }) => lease === 0);
   const left = deadline - performance.now();
@@ -153,7 +153,7 @@ export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
   const file = LockFile.take();
   const result = file.tryAcquire(request);
   if (result === status.done) return new FileLock(file, request);
-  if (result === status.contended) return wait(WaitQueue.of(file), request, file);
+  if (result === status.contended) return wait(WaitQueue.of(file, request.lockPath), request, file);
   file.recycle();
   throw errorFrom(result, request);
 }
@@ -163,7 +163,8 @@ function wait(
   request: LockRequest,
   opened?: LockFile,
 ): FileLock | Promise<FileLock> {
-  const scope = scopeHolding(queue.holds);
+  const holding = holdsAround();
+  const scope = holding.length === 0 ? undefined : scopeHolding(queue.holds);
   if (scope !== undefined && request.reentrant && scope.hold.mode === 'exclusive') {
     queue.decline(opened);
     return lockNested(scope, request, acquire);
@@ -173,7 +174,6 @@ function wait(
     queue.decline(opened);
     return shared;
   }
-  const holding = holdsAround();
   const deadlock =
     scope === undefined
       ? cycleDeadlock(request, queue, holding)
@@ -184,22 +184,8 @@ function wait(
     throw deadlock ?? timeoutError(request);
   }
   const forThread = isUnlimited(request) && queue.endlessHold !== undefined;
-  const pending = promiseLock(request, () => queue.leave(waiter), forThread);
-  const waiter: Waiter = {
-    request,
-    holding,
-    bounded: request.timeout !== Number.POSITIVE_INFINITY,
-    keepAlive: pending.keepAlive,
-    grant(file) {
-      try {
-        pending.resolve(new FileLock(file, request));
-      } catch (error) {
-        pending.reject(error);
-      }
-    },
-    fail: pending.reject,
-  };
+  const waiter = new Waiter(queue, request, holding, forThread);
   queue.join(waiter, opened);
   if (forThread) watchStuckWaits();
-  return pending.promise;
+  return waiter.promise;
 }

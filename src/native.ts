@@ -20,41 +20,48 @@ export const kept = 1;
 /** Bits of the `flags` argument; the file permissions stand above them. */
 export const requestFlags = { exclusive: 1, record: 2, inTurn: 4, permissionsShift: 8 } as const;
 
-/** One use of a lock file; native/lock_handle.h says what each operation does. */
-export interface NativeLockHandle {
-  tryAcquire(path: string, flags: number, ...details: RequestDetails | []): number;
+/** The label as JSON, the lease in ms (0: none) and the token to start above. */
+export type RequestDetails = [label: string, lease: number, minToken: bigint];
+
+/**
+ * Handles are named by numbers above 0, because an object for each would take more memory than what
+ * it stands for. native/lock_handle.h says what each operation does.
+ */
+interface Addon {
+  openHandle(handle: number): void;
+  /** Ends everything that the handle has; the number may be used for another one from then on. */
+  closeHandle(handle: number): void;
+  tryAcquire(handle: number, path: string, flags: number, ...details: RequestDetails | []): number;
   /** Opens and waits in a thread of its own; `once` makes one attempt there instead. */
-  beginRemote(once: boolean, path: string, flags: number, ...details: RequestDetails | []): number;
-  beginWait(): number;
-  abandonWait(): boolean;
-  adoptWait(): boolean;
-  /** The wait goes on for somebody else, in the same mode. */
-  changeRequest(path: string, flags: number, ...details: RequestDetails | []): void;
-  waitFor(milliseconds: number): number;
-  finishWait(path: string, flags: number, ...details: RequestDetails | []): number;
-  takeOver(
-    from: NativeLockHandle,
+  beginRemote(
+    handle: number,
+    once: boolean,
     path: string,
     flags: number,
     ...details: RequestDetails | []
   ): number;
-  release(): number;
-  discard(): void;
-  closeKept(): void;
-  limit(milliseconds: number, lease: number): number;
-  held(): boolean;
-  isAwaited(): boolean;
-  ageMs(): number;
-  identity(): string;
-  holders(): number[];
+  beginWait(handle: number, path: string, flags: number, ...details: RequestDetails | []): number;
+  abandonWait(handle: number): boolean;
+  adoptWait(handle: number): boolean;
+  /** The wait goes on for somebody else, in the same mode. */
+  changeRequest(handle: number, path: string, flags: number, ...details: RequestDetails | []): void;
+  waitFor(handle: number, milliseconds: number): number;
+  finishWait(handle: number): number;
+  handOver(handle: number, path: string, flags: number, ...details: RequestDetails | []): number;
+  release(handle: number): number;
+  discard(handle: number): void;
+  letGo(handle: number): void;
+  closeKept(handle: number): void;
+  limit(handle: number, milliseconds: number, lease: number): number;
+  held(handle: number): boolean;
+  isAwaited(handle: number): boolean;
+  ageMs(handle: number): number;
+  /** Empty for what could not be opened. */
+  identity(handle: number): string;
+  /** Those that hold a lock on the same file. */
+  holders(handle: number): number[];
+  /** Of the latest grant. */
   crashedRecord(): string;
-}
-
-/** The label as JSON, the lease in ms (0: none) and the token to start above. */
-export type RequestDetails = [label: string, lease: number, minToken: bigint];
-
-interface Addon {
-  readonly LockHandle: new (number: number) => NativeLockHandle;
   /** `outcome` receives the token and whether the last holder crashed, at each grant. */
   initialize(
     listener: (subject: number, result: number) => void,
@@ -62,7 +69,6 @@ interface Addon {
     outcome: BigUint64Array,
   ): void;
   keepAlive(alive: boolean): void;
-  letGo(number: number): void;
   /**
    * Asks for the next turn of all threads of the process to collect garbage in the background: 0 where
    * that is now, else after how many ms to ask again.

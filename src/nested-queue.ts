@@ -5,7 +5,7 @@ import type { LockRequest } from './options.js';
 export interface NestedWaiter {
   readonly request: LockRequest;
   keepAlive(): void;
-  fail(error: Error): void;
+  reject(error: unknown): void;
   /** Answers whether the waiter has nested now. */
   enter(): boolean;
 }

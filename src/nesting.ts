@@ -2,7 +2,7 @@ import type { FileLock } from './file-lock.js';
 import { type Hold, isEndless, LockFile } from './lock-file.js';
 import { NestedQueue, type NestedWaiter } from './nested-queue.js';
 import type { LockRequest } from './options.js';
-import { promiseLock } from './pending.js';
+import { PendingLock } from './pending.js';
 import { lockOf, type Scope } from './scope.js';
 import { isUnlimited, watchStuckWaits } from './stuck-waits.js';
 
@@ -20,6 +20,39 @@ function closer(queue: NestedQueue): () => void {
   return () => queue.close();
 }
 
+type Again = (request: LockRequest) => FileLock | Promise<FileLock>;
+
+class Sibling extends PendingLock implements NestedWaiter {
+  readonly #scope: Scope;
+  readonly #queue: NestedQueue;
+  readonly #again: Again;
+
+  constructor(
+    scope: Scope,
+    queue: NestedQueue,
+    request: LockRequest,
+    again: Again,
+    forThread: boolean,
+  ) {
+    super(request, forThread);
+    this.#scope = scope;
+    this.#queue = queue;
+    this.#again = again;
+    queue.join(this);
+  }
+
+  enter(): boolean {
+    const entered = enter(this.#scope, this.#queue, this.request);
+    // The other wait has its own limits; those of this one would leave it a lock for nobody.
+    this.resolve(entered ?? Promise.resolve(this.request).then(this.#again));
+    return entered !== null;
+  }
+
+  protected override cancel(): void {
+    this.#queue.leave(this);
+  }
+}
+
 /**
  * Takes the lock again inside the scope that holds it. Siblings in that scope take turns: two tasks
  * that each read, wait and write would lose updates otherwise. When the scope has ended meanwhile,
@@ -28,7 +61,7 @@ function closer(queue: NestedQueue): () => void {
 export function lockNested(
   scope: Scope,
   request: LockRequest,
-  again: (request: LockRequest) => FileLock | Promise<FileLock>,
+  again: Again,
 ): FileLock | Promise<FileLock> {
   const { hold } = scope;
   // One for all scopes of the outermost lock.
@@ -41,21 +74,9 @@ export function lockNested(
     return again(request);
   }
   const forThread = isUnlimited(request) && isEndless(hold);
-  const pending = promiseLock(request, () => queue.leave(waiter), forThread);
-  const waiter: NestedWaiter = {
-    request,
-    keepAlive: pending.keepAlive,
-    fail: pending.reject,
-    enter() {
-      const entered = enter(scope, queue, request);
-      // The other wait has its own limits; those of this one would leave it a lock for nobody.
-      pending.resolve(entered ?? Promise.resolve(request).then(again));
-      return entered !== null;
-    },
-  };
-  queue.join(waiter);
+  const waiter = new Sibling(scope, queue, request, again, forThread);
   if (forThread) watchStuckWaits();
-  return pending.promise;
+  return waiter.promise;
 }
 
 /**

@@ -172,27 +172,39 @@ function flagsFor(mode: LockMode, record: boolean, permissions: number): number 
 
 const defaultFlags = flagsFor('exclusive', true, 0o600);
 
+let latest: LockRequest | undefined;
+
+function plainRequest(path: string): LockRequest {
+  const whole = absolute(path);
+  const request: LockRequest = {
+    resource: path,
+    lockPath: whole + suffix,
+    mode: 'exclusive',
+    flags: defaultFlags,
+    details: noDetails,
+    label: null,
+    lease: 0,
+    leakCheck: 0,
+    captureStack: false,
+    timeout: Number.POSITIVE_INFINITY,
+    signal: undefined,
+    reentrant: false,
+    recorded: true,
+    remote: false,
+  };
+  // Whoever is busy with locks asks for the same one again and again: all those who wait for it share
+  // this, and no string has to be flattened and hashed anew. A relative path may change its meaning.
+  if (whole === path) latest = request;
+  return request;
+}
+
 /** Validates what a caller gave; throws `TypeError` with `ERR_INVALID_ARG_VALUE` for what it cannot use. */
 export function toRequest(resource: string | URL, options?: LockOptions): LockRequest {
-  const path = toPath('resource', resource);
-  if (options === undefined) {
-    return {
-      resource: path,
-      lockPath: absolute(path) + suffix,
-      mode: 'exclusive',
-      flags: defaultFlags,
-      details: noDetails,
-      label: null,
-      lease: 0,
-      leakCheck: 0,
-      captureStack: false,
-      timeout: Number.POSITIVE_INFINITY,
-      signal: undefined,
-      reentrant: false,
-      recorded: true,
-      remote: false,
-    };
-  }
+  const plain =
+    latest !== undefined && resource === latest.resource
+      ? latest
+      : plainRequest(toPath('resource', resource));
+  if (options === undefined) return plain;
   if (typeof options !== 'object' || options === null)
     throw invalid('options', 'an object', options);
   const { mode = 'exclusive', record = true, fileMode = 0o600, lease, label, minToken } = options;
@@ -202,10 +214,10 @@ export function toRequest(resource: string | URL, options?: LockOptions): LockRe
   const ownLease = given === Number.POSITIVE_INFINITY ? 0 : given;
   const detailed = ownLabel !== null || ownLease > 0 || minToken !== undefined;
   return {
-    resource: path,
+    resource: plain.resource,
     lockPath:
       options.lockPath === undefined
-        ? absolute(path) + suffix
+        ? plain.lockPath
         : absolute(toPath('lockPath', options.lockPath)),
     mode: toMode(mode),
     flags: flagsFor(mode, boolean('record', record), toPermissions(fileMode)),

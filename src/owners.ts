@@ -12,6 +12,8 @@ export interface Owner {
   /** Called once each when that happens; none may refer to the owner. */
   readonly onLost: readonly Loss[];
   takeAway(cause: LossCause): void;
+  /** Called once the lock is not its any more, before anybody else is told to have it. */
+  ended(): void;
 }
 
 /** What is known of a lock that nests in another. */
@@ -85,14 +87,17 @@ export function leavePlace(place: Place): void {
   place.onLeft?.();
 }
 
+const none: Set<Place> = new Set();
+
 /**
  * Those who hold one lock together: the outermost, and all that nest in it. The nested ones are known
  * weakly, so that one that leaked is found although the outermost lives on.
  */
 export class Owners {
-  readonly #self = new WeakRef(this);
   #outermost: Owner | undefined;
-  readonly #nested = new Set<Place>();
+  // Both from the first nested one on: most locks have none.
+  #nested = none;
+  #self: WeakRef<Owners> | undefined;
 
   begin(outermost: Owner): void {
     this.#outermost = outermost;
@@ -100,10 +105,12 @@ export class Owners {
 
   end(): void {
     this.#outermost = undefined;
-    if (this.#nested.size > 0) this.#nested.clear();
+    this.#nested = none;
   }
 
   nest(owner: Owner, { hold, label, since, stack }: Nested): Place {
+    this.#self ??= new WeakRef(this);
+    if (this.#nested === none) this.#nested = new Set();
     const place: Place = {
       hold,
       label,

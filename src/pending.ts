@@ -5,16 +5,7 @@ import { findHolders } from './find-holders.js';
 import { describeHolders } from './lock-holder.js';
 import { addon } from './native.js';
 import { type LockRequest, longestTimer } from './options.js';
-import { traceWait, traceWaitEnd, WaitTrace } from './tracing.js';
-
-/** A promised lock. Whatever settles it first wins, and ends its timer and its abort listener. */
-export interface Pending {
-  readonly promise: Promise<FileLock>;
-  resolve(lock: FileLock | Promise<FileLock>): void;
-  reject(error: unknown): void;
-  /** Makes the wait keep the process alive, if it did not from its beginning. */
-  keepAlive(): void;
-}
+import { traceWait, traceWaitEnd, type WaitTrace } from './tracing.js';
 
 let pendingCount = 0;
 
@@ -36,50 +27,73 @@ export function timeoutError(request: LockRequest): LockTimeoutError {
 }
 
 /**
- * Promises a lock within the request's timeout and signal; `cancel` is called when either ends it.
- * The wait keeps the process alive, unless it is `forThread`: for something that only this thread does.
+ * A promised lock, within the request's timeout and signal. Whatever settles it first wins, and ends
+ * its timer and its abort listener. There may be thousands: what is not needed is not made.
  */
-export function promiseLock(request: LockRequest, cancel: () => void, forThread = false): Pending {
-  const { signal, timeout } = request;
-  let counted = false;
-  let settle: Pick<Pending, 'resolve' | 'reject'> | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const trace = new WaitTrace(request);
+export abstract class PendingLock {
+  readonly request: LockRequest;
+  readonly promise: Promise<FileLock>;
+  #resolve!: (lock: FileLock | Promise<FileLock>) => void;
+  #reject!: (error: unknown) => void;
+  #settled = false;
+  #counted = false;
+  #timer: NodeJS.Timeout | undefined;
+  #onAbort: (() => void) | undefined;
+  #trace: WaitTrace | undefined;
 
-  const promise = new Promise<FileLock>((resolve, reject) => {
-    settle = { resolve, reject };
-  });
-  const keepAlive = () => {
-    if (!counted) count(1);
-    counted = true;
-  };
-  const end = (error?: unknown) => {
-    const ended = settle;
-    settle = undefined;
-    clearTimeout(timer);
-    if (signal !== undefined) offAbort(signal, giveUpByAbort);
-    if (counted) count(-1);
-    traceWaitEnd(trace, error);
-    return ended;
-  };
-  const giveUp = (error: () => unknown) => {
-    if (settle === undefined) return;
-    cancel();
-    const reason = error();
-    end(reason)?.reject(reason);
-  };
-  const giveUpByAbort = () => giveUp(() => signal?.reason);
+  /** The wait keeps the process alive, unless it is `forThread`: for something that only this thread does. */
+  constructor(request: LockRequest, forThread = false) {
+    this.request = request;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    if (!forThread) this.keepAlive();
+    this.#trace = traceWait(request);
+    this.#limit(request);
+  }
 
-  if (!forThread) keepAlive();
-  traceWait(trace);
-  if (signal !== undefined) onAbort(signal, giveUpByAbort);
-  // Nobody waits 24 days. One attempt on a remote file system takes as long as it takes.
-  if (timeout <= longestTimer && (timeout > 0 || !request.remote))
-    timer = setTimeout(() => giveUp(() => timeoutError(request)), timeout);
-  return {
-    promise,
-    resolve: (lock) => end()?.resolve(lock),
-    reject: (error) => end(error)?.reject(error),
-    keepAlive,
-  };
+  /** Takes this out of wherever it waits. */
+  protected abstract cancel(): void;
+
+  resolve(lock: FileLock | Promise<FileLock>): void {
+    if (this.#end()) this.#resolve(lock);
+  }
+
+  reject(error: unknown): void {
+    if (this.#end(error)) this.#reject(error);
+  }
+
+  /** Makes the wait keep the process alive, if it did not from its beginning. */
+  keepAlive(): void {
+    if (!this.#counted) count(1);
+    this.#counted = true;
+  }
+
+  #limit({ signal, timeout, remote }: LockRequest): void {
+    if (signal !== undefined) {
+      this.#onAbort = () => this.#giveUp(() => signal.reason);
+      onAbort(signal, this.#onAbort);
+    }
+    // Nobody waits 24 days. One attempt on a remote file system takes as long as it takes.
+    if (timeout <= longestTimer && (timeout > 0 || !remote))
+      this.#timer = setTimeout(() => this.#giveUp(() => timeoutError(this.request)), timeout);
+  }
+
+  #giveUp(error: () => unknown): void {
+    if (this.#settled) return;
+    this.cancel();
+    this.reject(error());
+  }
+
+  /** False when it had ended before. */
+  #end(error?: unknown): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    if (this.#onAbort !== undefined) offAbort(this.request.signal as AbortSignal, this.#onAbort);
+    if (this.#counted) count(-1);
+    traceWaitEnd(this.#trace, this.request, error);
+    return true;
+  }
 }

@@ -18,6 +18,8 @@ export interface Scope {
 // once a storage is in use.
 let storage: AsyncLocalStorage<Scope | undefined> | undefined;
 
+const none: readonly Hold[] = [];
+
 function heldScope(scope: Scope | undefined): Scope | undefined {
   let current = scope;
   while (current?.hold.ended) current = current.parent;
@@ -64,9 +66,11 @@ export function scopeHolding(holds: readonly Hold[]): Scope | undefined {
 }
 
 /** All holds that the running async context would keep while it waits. */
-export function holdsAround(): Hold[] {
+export function holdsAround(): readonly Hold[] {
+  let scope = currentScope();
+  if (scope === undefined) return none;
   const holds: Hold[] = [];
-  for (let scope = currentScope(); scope !== undefined; scope = heldScope(scope.parent)) {
+  for (; scope !== undefined; scope = heldScope(scope.parent)) {
     holds.push(scope.hold);
   }
   return holds;

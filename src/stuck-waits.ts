@@ -15,7 +15,7 @@ let warned = false;
 const seen = new WeakSet<SomeWaiter>();
 const idled = new WeakSet<SomeWaiter>();
 
-type SomeWaiter = Pick<Waiter, 'request' | 'keepAlive' | 'fail'>;
+type SomeWaiter = Pick<Waiter, 'request' | 'keepAlive' | 'reject'>;
 
 /** A wait for a holder of this thread; `hold` where only that one can end it, by its release. */
 interface LocalWait {
@@ -97,7 +97,7 @@ function onIdle(): void {
     return;
   }
   last.leave();
-  waiter.fail(idleDeadlock(waiter.request, hold));
+  waiter.reject(idleDeadlock(waiter.request, hold));
   // There may be another one, and whoever was told may still do something.
   setImmediate(() => {});
 }

@@ -31,14 +31,26 @@ const holds = tracingChannel<Hold>('holdfast:hold');
 const expiries = channel('holdfast:expire');
 const leaks = channel('holdfast:leak');
 
-/** Says that a wait began; call `traceWaitEnd` with what this returns. */
-export function traceWait(trace: WaitTrace): void {
-  if (waits.start.hasSubscribers) waits.start.publish(trace);
+/** Says that a wait began; call `traceWaitEnd` with what this returns, the message if anybody got one. */
+export function traceWait(request: LockRequest): WaitTrace | undefined {
+  if (!waits.start.hasSubscribers) return undefined;
+  const trace = new WaitTrace(request);
+  waits.start.publish(trace);
+  return trace;
 }
 
-export function traceWaitEnd(trace: WaitTrace, error?: unknown): void {
-  if (error !== undefined) trace.error = error;
-  if (error !== undefined && waits.error.hasSubscribers) waits.error.publish(trace);
+export function traceWaitEnd(
+  started: WaitTrace | undefined,
+  request: LockRequest,
+  error?: unknown,
+): void {
+  const failed = error !== undefined;
+  // Whoever kept the message of the start may look at it without a subscription to the end.
+  if (failed && started !== undefined) started.error = error;
+  if (!waits.asyncEnd.hasSubscribers && !(failed && waits.error.hasSubscribers)) return;
+  const trace = started ?? new WaitTrace(request);
+  if (failed) trace.error = error;
+  if (failed && waits.error.hasSubscribers) waits.error.publish(trace);
   if (waits.asyncEnd.hasSubscribers) waits.asyncEnd.publish(trace);
 }
 

@@ -1,12 +1,14 @@
 import { AbandonedWaits } from './abandoned-waits.js';
 import { LocalHolders } from './local-holders.js';
-import { type Hold, isEndless, LockFile, type Successor } from './lock-file.js';
+import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
+import type { Owner } from './owners.js';
 import { timeoutError } from './pending.js';
 import { errorFrom } from './system-error.js';
 import { Turn } from './turn.js';
 import type { Waiter } from './waiter.js';
+import { WaiterList } from './waiter-list.js';
 
 const byIdentity = new Map<string, WaitQueue>();
 const byPath = new Map<string, WaitQueue>();
@@ -21,7 +23,7 @@ let idle: WaitQueue | undefined;
 export class WaitQueue implements Successor {
   #identity: string;
   #replaced = false;
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new WaiterList();
   readonly #holders = new LocalHolders(this);
   readonly #paths = new Set<string>();
   readonly #abandoned = new AbandonedWaits();
@@ -41,9 +43,10 @@ export class WaitQueue implements Successor {
   }
 
   /** The queue for a file that is open, whatever the spelling of its path. */
-  static of(file: LockFile): WaitQueue {
+  static of(file: LockFile, path: string): WaitQueue {
     WaitQueue.#linger();
-    const queue = byIdentity.get(file.identity) ?? new WaitQueue(file.identity);
+    const identity = file.identityAt(path);
+    const queue = byIdentity.get(identity) ?? new WaitQueue(identity);
     queue.#holders.meet(file);
     return queue;
   }
@@ -80,23 +83,26 @@ export class WaitQueue implements Successor {
 
   /** What all here wait for if only this thread can end it, by a release. */
   get endlessHold(): Hold | undefined {
-    return this.#wait === null ? this.holds.find(isEndless) : undefined;
+    return this.#wait === null ? this.#holders.endless : undefined;
   }
 
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
   join(waiter: Waiter, opened?: LockFile): void {
     const first = this.#waiters.size === 0;
     this.#waiters.add(waiter);
-    this.#paths.add(waiter.request.lockPath);
-    byPath.set(waiter.request.lockPath, this);
+    const { lockPath } = waiter.request;
+    if (byPath.get(lockPath) !== this) {
+      this.#paths.add(lockPath);
+      byPath.set(lockPath, this);
+    }
     if (first) this.#serve(opened);
     else opened?.letGo();
   }
 
   /** Takes a waiter out who does not want the lock any more. */
   leave(waiter: Waiter): void {
-    const first = this.#head() === waiter;
-    this.#waiters.delete(waiter);
+    const first = this.#waiters.first === waiter;
+    this.#waiters.remove(waiter);
     if (first) this.#passOn();
   }
 
@@ -108,13 +114,16 @@ export class WaitQueue implements Successor {
     // Those who wait here could do nothing with a grant while their thread is blocked.
     this.#leaveWait();
     const adopted = this.#abandoned.adopt(request.mode);
-    if (adopted !== undefined) opened.letGo();
+    if (adopted !== undefined) {
+      opened.letGo();
+      adopted.changeRequest(request);
+    }
     const file = adopted ?? opened;
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
     if (result !== status.done) {
       file.discard();
     } else if (file.waitFor(milliseconds) === status.done) {
-      result = file.finishWait(request);
+      result = file.finishWait();
       // Adopted in the moment in which it ended as one that nobody wants: once more.
       if (result === status.contended) {
         file.discard();
@@ -134,18 +143,19 @@ export class WaitQueue implements Successor {
     this.#dropIfIdle();
   }
 
-  takeFrom(file: LockFile, onEnd: () => void): void {
+  takeFrom(file: LockFile, holder: Owner): void {
     const { number } = file;
-    const head = this.#head();
+    const head = this.#waiters.first;
     if (head !== undefined && this.#holders.isLast(number) && this.#wait === null) {
       this.#holders.remove(number);
-      this.#handOver(file, head, onEnd);
+      this.#handOver(file, head, holder);
       return;
     }
     const result = file.unlock();
     if (result < 0 && file.hold !== null) throw errorFrom(result, file.hold);
-    onEnd();
+    holder.ended();
     this.vanished(number);
+    file.recycle();
   }
 
   vanished(number: number): void {
@@ -153,15 +163,11 @@ export class WaitQueue implements Successor {
     this.#serve();
   }
 
-  #head(): Waiter | undefined {
-    return this.#waiters.values().next().value;
-  }
-
   /** Brings the first waiters as far as they get: granted, or the first one waiting in the kernel. */
   #serve(opened?: LockFile): void {
     let unused = opened;
     for (;;) {
-      const head = this.#head();
+      const head = this.#waiters.first;
       if (head === undefined || this.#wait !== null || this.#holders.block(head.request)) {
         unused?.letGo();
         this.#dropIfIdle();
@@ -184,16 +190,17 @@ export class WaitQueue implements Successor {
   #try({ request }: Waiter, file: LockFile): number {
     if (request.remote) return status.contended;
     const result = file.tryAcquire(request);
-    if (this.#replaced && result >= status.done && result <= status.contended) this.#move(file);
+    if (this.#replaced && result >= status.done && result <= status.contended)
+      this.#move(file, request.lockPath);
     return result;
   }
 
   /** Those here wait for another file now; the old one's number may be given to any new file. */
-  #move(file: LockFile): void {
+  #move(file: LockFile, path: string): void {
     this.#replaced = false;
     this.#abandoned.forget();
     this.#unregister();
-    this.#identity = file.identity;
+    this.#identity = file.identityAt(path);
     if (!byIdentity.has(this.#identity)) byIdentity.set(this.#identity, this);
     this.#holders.meet(file);
   }
@@ -228,20 +235,20 @@ export class WaitQueue implements Successor {
     const onEnded = (result: number) => this.#ended(file, result);
     return request.remote
       ? file.beginRemote(request, request.timeout === 0, onEnded)
-      : file.beginWait(onEnded);
+      : file.beginWait(request, onEnded);
   }
 
   #grant(waiter: Waiter, file: LockFile): void {
-    this.#waiters.delete(waiter);
+    this.#waiters.remove(waiter);
     waiter.grant(file);
     // Whoever comes to an empty queue looks for the holders itself.
     if (this.#waiters.size > 0) this.#holders.add(file);
   }
 
   #fail(waiter: Waiter, file: LockFile, result: number): true {
-    this.#waiters.delete(waiter);
+    this.#waiters.remove(waiter);
     const { request } = waiter;
-    waiter.fail(result === status.contended ? timeoutError(request) : errorFrom(result, request));
+    waiter.reject(result === status.contended ? timeoutError(request) : errorFrom(result, request));
     file.letGo();
     return true;
   }
@@ -260,7 +267,7 @@ export class WaitQueue implements Successor {
     }
     this.#wait = null;
     this.#turn.end();
-    const head = this.#head();
+    const head = this.#waiters.first;
     // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
     // in the moment in which it ended as one that nobody wants.
     if (result === status.contended && head?.request.timeout === 0) this.#fail(head, file, result);
@@ -277,7 +284,7 @@ export class WaitQueue implements Successor {
 
   /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */
   #passOn(): void {
-    const request = this.#head()?.request;
+    const request = this.#waiters.first?.request;
     if (request?.mode !== this.#wait?.mode) this.#leaveWait();
     else if (request !== undefined) this.#wait?.file.changeRequest(request);
     this.#serve();
@@ -289,19 +296,17 @@ export class WaitQueue implements Successor {
     if (wait !== null) this.#abandoned.add(wait.file, wait.mode);
   }
 
-  #handOver(from: LockFile, head: Waiter, onEnd: () => void): void {
-    const file = LockFile.take();
-    const result = this.#turn.isOver(from)
-      ? this.#yield(from, file, head)
-      : file.takeOver(from, head.request);
-    onEnd();
+  #handOver(file: LockFile, head: Waiter, holder: Owner): void {
+    const result = this.#turn.isOver(file) ? this.#yield(file, head) : file.handOver(head.request);
+    file.end();
+    holder.ended();
     if (this.#settle(head, file, result)) this.#serve();
   }
 
   /** Lets the lock go for whoever waits in other processes; the next one here waits behind them. */
-  #yield(from: LockFile, file: LockFile, { request }: Waiter): number {
+  #yield(file: LockFile, { request }: Waiter): number {
     this.#turn.end();
-    if (from.unlock() < status.done) return file.takeOver(from, request);
+    if (file.unlock() < status.done) return file.handOver(request);
     return request.remote ? status.contended : file.openInTurn(request);
   }
 

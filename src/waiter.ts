@@ -1,15 +1,43 @@
+import { FileLock } from './file-lock.js';
 import type { Hold, LockFile } from './lock-file.js';
 import type { LockRequest } from './options.js';
+import { PendingLock } from './pending.js';
+import type { WaitQueue } from './wait-queue.js';
 
 /** Somebody of this thread who waits for a lock. */
-export interface Waiter {
-  readonly request: LockRequest;
+export class Waiter extends PendingLock {
   /** What its async context holds meanwhile, if anything. */
   readonly holding: readonly Hold[];
+  readonly #queue: WaitQueue;
+  /** Its neighbours in the queue, which alone may set them. */
+  previous: Waiter | undefined;
+  next: Waiter | undefined;
+
+  constructor(
+    queue: WaitQueue,
+    request: LockRequest,
+    holding: readonly Hold[],
+    forThread: boolean,
+  ) {
+    super(request, forThread);
+    this.holding = holding;
+    this.#queue = queue;
+  }
+
   /** Whether the wait ends by itself, so that it cannot be part of a deadlock. */
-  readonly bounded: boolean;
-  /** Makes the wait keep the process alive, if it did not already. */
-  keepAlive(): void;
-  grant(file: LockFile): void;
-  fail(error: Error): void;
+  get bounded(): boolean {
+    return this.request.timeout !== Number.POSITIVE_INFINITY;
+  }
+
+  grant(file: LockFile): void {
+    try {
+      this.resolve(new FileLock(file, this.request));
+    } catch (error) {
+      this.reject(error);
+    }
+  }
+
+  protected override cancel(): void {
+    this.#queue.leave(this);
+  }
 }

@@ -50,6 +50,19 @@ test('a release changes nothing in the record but the state', () => {
   expect(recordOf(resource)).toBe(before.replace('"held"', '"free"'));
 });
 
+test.each([{ mode: 'shared' }, { record: false }] as const)(
+  'whoever handed the lock over to one with %o is not taken for crashed',
+  async (options) => {
+    const resource = temporaryResource();
+    const first = tryLock(resource);
+    const next = lock(resource, options);
+    first?.release();
+    (await next).release();
+    using last = tryLock(resource);
+    expect(last).toMatchObject({ previousHolder: null, token: 2n });
+  },
+);
+
 test('the token grows with each exclusive holder, and sharers carry the current one', () => {
   const resource = temporaryResource();
   for (const token of [1n, 2n, 3n]) {

@@ -159,6 +159,17 @@ test('a released lock with a lease is left alone when another lock uses the same
   expect(held?.held).toBe(true);
 });
 
+test('whoever is handed a lock is not bound by the lease of the holder before', async () => {
+  const resource = temporaryResource();
+  const before = tryLock(resource, { lease: 300 });
+  const waiting = lock(resource);
+  before?.release();
+  using held = await waiting;
+  using later = tryLock(temporaryResource(), { lease: 310 });
+  await keepAlive(lost((later as FileLock).signal));
+  expect([before?.held, before?.signal.aborted, held.held]).toEqual([false, false, true]);
+});
+
 test('a waiter of the same process gets the lock when the lease of its holder runs out', async () => {
   const resource = temporaryResource();
   const first = await lock(resource, { lease: 50 });

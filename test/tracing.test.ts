@@ -74,6 +74,29 @@ test('a wait that fails is traced with its error and the holder', async () => {
   expect(error).toMatchObject({ code: 'ERR_LOCK_TIMEOUT', holder: { label: 'busy' } });
 });
 
+test('all messages of one wait are one object, which has the error once it failed', async () => {
+  const resource = temporaryResource();
+  using _ = tryLock(resource);
+  await expect(lock(resource, { timeout: 10 })).rejects.toThrow();
+  const waits = seen.filter(([name]) => name.includes(':wait:'));
+  expect(waits).toHaveLength(3);
+  for (const [, message] of waits) {
+    expect(message).toBe(waits[0]?.[1]);
+    expect(message.error).toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+  }
+});
+
+test('whoever subscribes while somebody waits is told of the end', async () => {
+  for (const { name, subscriber } of subscribers) channel(name).unsubscribe(subscriber);
+  const resource = temporaryResource();
+  using _ = tryLock(resource);
+  const waiting = lock(resource, { timeout: 10 });
+  for (const { name, subscriber } of subscribers) channel(name).subscribe(subscriber);
+  await expect(waiting).rejects.toThrow();
+  expect(seenNames()).toEqual(['holdfast:wait:error', 'holdfast:wait:asyncEnd']);
+  expect(seen[0]?.[1]).toMatchObject({ resource, error: { code: 'ERR_LOCK_TIMEOUT' } });
+});
+
 test('the end of a lease is traced', async () => {
   const resource = temporaryResource();
   tryLock(resource, { lease: 10 });
