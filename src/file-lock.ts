@@ -90,6 +90,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       number: file.number,
       ended: false,
       broken: false,
+      nested: undefined,
     };
     file.begin(this.#hold, this);
     if (request.lease > 0) this.#startLease();

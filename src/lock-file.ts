@@ -10,6 +10,7 @@ import {
   status,
   unlisten,
 } from './native.js';
+import type { NestedQueue } from './nested-queue.js';
 import { type LockRequest, longestLease } from './options.js';
 import { type Owner, Owners } from './owners.js';
 import { Remains } from './remains.js';
@@ -35,6 +36,8 @@ export interface Hold {
   ended: boolean;
   /** Whether its scope broke, so that the lock will be taken away soon. */
   broken: boolean;
+  /** Those that nest in the outermost lock, from the first of them on. */
+  nested: NestedQueue | undefined;
 }
 
 /** Whether nothing but whoever holds it can end this hold. */

@@ -63,15 +63,17 @@ export function lockNested(
   request: LockRequest,
   again: Again,
 ): FileLock | Promise<FileLock> {
-  scope.nested ??= new NestedQueue(scope.hold);
-  const queue = scope.nested.current;
+  const { hold } = scope;
+  // One for all scopes of the outermost lock.
+  hold.nested ??= new NestedQueue(hold);
+  const queue = (scope.nested ?? hold.nested).current;
   if (queue.tryEnter()) {
     const entered = enter(scope, queue, request);
     if (entered !== null) return entered;
     queue.pass();
     return again(request);
   }
-  const forThread = isUnlimited(request) && isEndless(scope.hold);
+  const forThread = isUnlimited(request) && isEndless(hold);
   const waiter = new Sibling(scope, queue, request, again, forThread);
   if (forThread) watchStuckWaits();
   return waiter.promise;

@@ -10,8 +10,8 @@ import type { NestedQueue } from './nested-queue.js';
 export interface Scope {
   readonly hold: Hold;
   readonly parent: Scope | undefined;
-  /** Those that nest in this scope. */
-  nested: NestedQueue | undefined;
+  /** Those that nest in this scope, where it is that of a nested lock. */
+  readonly nested: NestedQueue | undefined;
 }
 
 // Started with the first scope, not at import: before Node 24 every promise of a process costs more

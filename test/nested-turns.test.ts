@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { lock, releaseAll, tryLock, withLock } from 'holdfast';
+import { lock, openScope, releaseAll, tryLock, withLock } from 'holdfast';
 import { afterEach, expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
@@ -48,14 +48,27 @@ test('what an ended sibling left behind takes turns with the others', async () =
   expect(seen.most).toBe(1);
 });
 
+test('what nests in two scopes of one lock takes turns', async () => {
+  const resource = temporaryResource();
+  const { task, seen } = crowd();
+  await withLock(resource, async (outer) => {
+    const opened = async () => {
+      await openScope(Promise.resolve(outer));
+      await withLock(resource, nesting, task);
+    };
+    await Promise.all([withLock(resource, nesting, task), opened()]);
+  });
+  expect(seen.most).toBe(1);
+});
+
 // More than there is room for on the stack, if each of them called the next one.
-test('20,000 siblings that wait when their scope loses its lock get locks of their own, in order', async () => {
+test('10,000 siblings that wait when their scope loses its lock get locks of their own, in order', async () => {
   const resource = temporaryResource();
   const order: number[] = [];
   const tasks: Promise<number>[] = [];
   const scope = withLock(resource, async () => {
     await lock(resource, nesting);
-    for (let index = 0; index < 20_000; index += 1) {
+    for (let index = 0; index < 10_000; index += 1) {
       tasks.push(withLock(resource, nesting, () => order.push(index)));
     }
     await new Promise(() => {});
@@ -90,6 +103,21 @@ test('a nested lock that leaked lets its siblings go on, and is reported, while 
     held: true,
     again: 0,
   });
+});
+
+test('who waits to nest in a scope that leaked with what nests there gets a lock of its own', async () => {
+  const actor = await Actor.start({ quiet: true });
+  const held = await actor.run(async ({ holdfast, kept }, resource) => {
+    void holdfast.withLock(resource, () => {
+      const leak = async () => void (await holdfast.lock(resource, { reentrant: true }));
+      void leak();
+      kept['sibling'] = holdfast.lock(resource, { reentrant: true });
+      return new Promise(() => {});
+    });
+    await holdfast.reclaimLeaked();
+    return (await kept['sibling']).held;
+  }, temporaryResource());
+  expect(held).toBe(true);
 });
 
 test('a nested lock that leaked does not outlive the outer one', async () => {

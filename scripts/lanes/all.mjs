@@ -25,6 +25,8 @@ const racing = [
   'exclusion',
   'lease',
   'leak',
+  'leak-check',
+  'nested-turns',
   'process-exit',
   'with-lock',
   'worker-termination',

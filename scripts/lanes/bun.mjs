@@ -12,7 +12,7 @@ const lacking = {
   'a lock that was leaked is freed for the last task that waits, not called a deadlock':
     'Bun did not collect what was dropped in one of five runs',
   'a hundred waits that were given up leave one thread behind': threads,
-  'any number of leases cost one thread, which ends after the last of them': threads,
+  'the leases of 100000 locks cost one thread, which ends after the last of them': threads,
   'the thread in which lock waits has every signal blocked, and only that one': threads,
   'the thread in which lockSync waits has every signal blocked, and only that one': threads,
   'a process that ends by running out of memory frees its lock':

@@ -34,7 +34,7 @@ const lacking = {
   'a lock that cannot be handed on in another mode leaves no descriptor': others,
   'a writer that gave up by the end of its worker keeps no reader out': workers,
   'a worker that blocks in lockSync can be terminated, and takes no lock': workers,
-  'any number of leases cost one thread, which ends after the last of them': others,
+  'the leases of 100000 locks cost one thread, which ends after the last of them': others,
 };
 const without = {
   'test/process-exit.test.ts':
