@@ -10,7 +10,7 @@ export interface HolderRecord {
   boot: string | null;
   /** The pid namespace, in which `pid` has its meaning; Linux only. */
   pidns: number | null;
-  /** The fencing token of that holder. */
+  /** The fencing token of that holder; a string in JSON. */
   token: bigint;
   /** When the lock was taken, in ms since 1970. */
   since: number;

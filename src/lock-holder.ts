@@ -16,7 +16,7 @@ export interface LockHolder {
   since: number | null;
   /** The lease in ms, or null. */
   lease: number | null;
-  /** Its fencing token; null where no record says it. */
+  /** Its fencing token, a string in JSON; null where no record says it. */
   token: bigint | null;
   /** `elsewhere` is another host or pid namespace; a process that is `dead` has left the lock to a child. */
   whereabouts: Whereabouts;

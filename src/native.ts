@@ -93,6 +93,12 @@ function libc(): string {
 export const addonPath = findAddon();
 
 function findAddon(): string {
+  // Bundlers that make CommonJS leave it out.
+  if ((import.meta.url as string | undefined) === undefined) {
+    throw new Error(
+      'holdfast cannot find its native addon from inside a bundle: declare it external',
+    );
+  }
   const built = fileURLToPath(new URL('../build/Release/holdfast.node', import.meta.url));
   if (existsSync(built)) return built;
   const platform = `${process.platform}-${process.arch}`;

@@ -1,3 +1,4 @@
+import { dispose } from './dispose.js';
 import { describeThrown } from './errors.js';
 import { FileLock } from './file-lock.js';
 import { acquire } from './lock.js';
@@ -76,7 +77,7 @@ function run<T>(lock: FileLock, fn: LockScope<T>): T | Promise<T> {
     throw error;
   }
   if (promised) return settle(lock, outcome);
-  lock[Symbol.dispose]();
+  lock[dispose]();
   if (lock.lost !== null) throw lock.lost;
   return outcome as T;
 }
@@ -112,7 +113,7 @@ function settle<T>(lock: FileLock, outcome: T | PromiseLike<T>): Promise<T> {
 /** The function's own error is the one that counts; that of the release must not be lost either. */
 function releaseAfter(error: unknown, lock: FileLock): void {
   try {
-    lock[Symbol.dispose]();
+    lock[dispose]();
   } catch (releaseError) {
     process.emitWarning(
       new Error(

@@ -1,15 +1,33 @@
-import { expect } from 'vitest';
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { start } from './helpers/program.js';
+import { moduleCommand, start } from './helpers/program.js';
 
-const entry = new URL('../dist/index.js', import.meta.url).href;
-const importing = ['--input-type=module', '-e', `import ${JSON.stringify(entry)}`];
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+async function failureOf(entry: string, ...flags: string[]): Promise<string> {
+  const source = `import(${JSON.stringify(pathToFileURL(entry).href)}).catch(({ message }) => console.log(message))`;
+  const [command, ...args] = moduleCommand(source);
+  return (await start(command, [...flags, ...args]).ended).stdout;
+}
 
 needs('a flag that refuses addons')(
   'a process that may load no addons is told which flags say so',
   async () => {
-    const { code, stderr } = await start(process.execPath, ['--no-addons', ...importing]).ended;
-    expect(code).toBe(1);
-    expect(stderr).toContain('leave --no-addons out, or add --allow-addons to --permission');
+    const message = await failureOf(join(root, 'dist', 'index.js'), '--no-addons');
+    expect(message).toContain('leave --no-addons out, or add --allow-addons to --permission');
   },
 );
+
+test('inside a bundle of CommonJS, where no module knows its place, it says to be left out', async () => {
+  const folder = temporaryFolder();
+  cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction');
+  const bundled = join(folder, 'dist', 'native.js');
+  writeFileSync(bundled, readFileSync(bundled, 'utf8').replaceAll('import.meta', '({})'));
+  expect(await failureOf(join(folder, 'dist', 'index.js'))).toContain('declare it external');
+});

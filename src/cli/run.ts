@@ -157,7 +157,8 @@ export const run: Command = {
   notes:
     'Exit codes: those of COMMAND, 128 + n when signal n ended it; --conflict-exit-code when the lock\n' +
     'was not granted; 64 wrong usage, 65 FILE cannot be locked, 66 FILE cannot be opened, 69 COMMAND\n' +
-    'cannot be executed, 71 out of system resources, 73 FILE cannot be created, 75 the lease was lost.',
+    'cannot be executed, 71 out of system resources, 73 FILE cannot be created, 74 its record cannot be\n' +
+    'written, 75 the lease was lost.',
   async run(args) {
     const planned = plan(args);
     try {

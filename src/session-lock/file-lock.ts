@@ -1,7 +1,16 @@
 import { type FileLock, openScope, withLock } from '../index.js';
 import { fileMaxHold, positiveMs, type RetryOptions, retryBudget } from './durations.js';
 import { FileLockTimeoutError } from './errors.js';
-import { attempt, letGo, lockPathOf, normalize, take, takeOld, type Wanted } from './wanted.js';
+import {
+  asyncDispose,
+  attempt,
+  letGo,
+  lockPathOf,
+  normalize,
+  take,
+  takeOld,
+  type Wanted,
+} from './wanted.js';
 
 /** What `withFileLock` and `acquireFileLock` can be told. */
 export interface FileLockOptions {
@@ -126,6 +135,6 @@ export function acquireFileLock(
   const taken = Promise.resolve().then(() => take(wantedOf(filePath, options)));
   return openScope(taken).then((lock) => {
     const release = async () => letGo(lock);
-    return { lockPath: lockPathOf(lock.resource), lock, release, [Symbol.asyncDispose]: release };
+    return { lockPath: lockPathOf(lock.resource), lock, release, [asyncDispose]: release };
   });
 }

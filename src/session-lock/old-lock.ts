@@ -145,8 +145,13 @@ export class OldLock {
   // under that lock.
   #removeAfterLoss(): void {
     uses.delete(this.#key);
-    using again = tryLock(this.#file, { record: false });
-    if (again !== null) this.#remove();
+    const again = tryLock(this.#file, { record: false });
+    if (again === null) return;
+    try {
+      this.#remove();
+    } finally {
+      again.release();
+    }
   }
 
   #remove(): void {

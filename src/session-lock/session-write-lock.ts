@@ -1,7 +1,7 @@
 import { type FileLock, openScope } from '../index.js';
 import { defaultStaleMs, positiveMs, sessionMaxHold, sessionTimeout } from './durations.js';
 import { SessionLockTimeoutError } from './errors.js';
-import { letGo, take, type Wanted } from './wanted.js';
+import { asyncDispose, letGo, take, type Wanted } from './wanted.js';
 
 /** What `acquireSessionWriteLock` can be told. */
 export interface SessionWriteLockParams {
@@ -81,6 +81,6 @@ export function acquireSessionWriteLock(params: SessionWriteLockParams): Promise
   const taken = Promise.resolve().then(() => take(wantedOf(params)));
   return openScope(taken).then((lock) => {
     const release = async () => letGo(lock);
-    return { lock, release, [Symbol.asyncDispose]: release };
+    return { lock, release, [asyncDispose]: release };
   });
 }

@@ -14,6 +14,10 @@ import {
 import type { BusyDetails, FileLockTimeoutError } from './errors.js';
 import { OldLock } from './old-lock.js';
 
+/** Missing in the contexts of node:vm before Node 24; compilers look for the other one there. */
+export const asyncDispose: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? (Symbol.for('Symbol.asyncDispose') as typeof Symbol.asyncDispose);
+
 /** A lock as one of the functions here wants it. */
 export interface Wanted {
   readonly file: string;

@@ -49,6 +49,13 @@ const contextOfErrors = `
   storage.run('b', () => setTimeout(() => { throw new Error('on purpose'); }, 10));
 `;
 
+const moduleInContext = `
+  const { createContext, SourceTextModule } = process.getBuiltinModule('node:vm');
+  const context = createContext({ console });
+  const module = new SourceTextModule('console.log("in a context")', { context });
+  module.link(() => {}).then(() => module.evaluate());
+`;
+
 const refusalOfAddons = `
   try { process.dlopen({ exports: {} }, 'none.node'); } catch ({ code }) { console.log(code); }
 `;
@@ -154,6 +161,8 @@ const probes = {
     Number(process.hrtime.bigint()) / 1e6 > performance.now() + 10_000,
   'async context where unhandled errors are handled': () => printed(contextOfErrors) === 'ab',
   'async hooks of promises': () => printed(hooksOfPromises) === 'entered',
+  'modules in contexts': () =>
+    printed(moduleInContext, '--experimental-vm-modules') === 'in a context',
   'a flag that refuses addons': () =>
     printed(refusalOfAddons, '--no-addons') === 'ERR_DLOPEN_DISABLED',
   'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
