@@ -76,9 +76,10 @@ test('a wait that fails is traced with its error and the holder', async () => {
 
 test('the end of a lease is traced', async () => {
   const resource = temporaryResource();
-  tryLock(resource, { lease: 10 });
+  const leased = tryLock(resource, { lease: 10 });
   await using _ = await lock(resource);
   expect(seenNames()).toContain('holdfast:expire');
+  expect(leased?.held).toBe(false);
 });
 
 test('a leak is traced', async () => {
