@@ -55,7 +55,7 @@ test('holdfast prune removes lock files that nobody holds, and nothing else', as
 });
 
 test('holdfast prune --dry-run removes nothing and says what it would', async () => {
-  const { folder, removable } = folderOfAll();
+  const { folder, held, removable } = folderOfAll();
   const before = filesIn(folder);
   const { code, stdout } = await holdfast('prune', '--dry-run', folder).ended;
   expect(code).toBe(0);
@@ -64,6 +64,8 @@ test('holdfast prune --dry-run removes nothing and says what it would', async ()
   );
   expect(stdout).toMatch(/\nwould remove 4, kept 1 held, 2 other content\n$/);
   expect(filesIn(folder)).toEqual(before);
+  // Else it would be collected with the lock.
+  expect(held?.held).toBe(true);
 });
 
 test('holdfast prune keeps what a sharer holds', async () => {
@@ -84,8 +86,8 @@ test('holdfast prune --keep-crashed leaves the trace of a crash', async () => {
   const folder = temporaryFolder();
   const actor = await Actor.start();
   await actor.run(
-    ({ holdfast }, resource) => {
-      holdfast.tryLock(resource);
+    ({ holdfast, kept }, resource) => {
+      kept['lock'] = holdfast.tryLock(resource);
     },
     join(folder, 'a'),
   );

@@ -72,6 +72,17 @@ test('a torn last line is not read, and is cut off at the next append', async ()
   }
 });
 
+test('an append whose onTorn throws writes nothing and cuts nothing off', async () => {
+  const file = temporaryFile('{"turn":1}\n{"tu');
+  const store = jsonlStore<Turn>(file, {
+    onTorn() {
+      throw new Error('no room for it');
+    },
+  });
+  await expect(store.append({ turn: 3 })).rejects.toThrow('no room for it');
+  expect(readFileSync(file, 'utf8')).toBe('{"turn":1}\n{"tu');
+});
+
 test('a whole last line that only lacks its line end stays', async () => {
   const file = temporaryFile('{"turn":1}\n{"turn":2}');
   const store = jsonlStore<Turn>(file);

@@ -99,9 +99,10 @@ test('whoever subscribes while somebody waits is told of the end', async () => {
 
 test('the end of a lease is traced', async () => {
   const resource = temporaryResource();
-  tryLock(resource, { lease: 10 });
+  const leased = tryLock(resource, { lease: 10 });
   await using _ = await lock(resource);
   expect(seenNames()).toContain('holdfast:expire');
+  expect(leased?.held).toBe(false);
 });
 
 test('a leak is traced', async () => {

@@ -15,7 +15,7 @@ import { syncFolder } from './temporary-file.js';
 export interface JsonlStoreOptions<T> extends StoreLockOptions {
   /** What each entry must be, checked at each read and before each write. Default: anything. */
   schema?: StandardSchema<T> | undefined;
-  /** Told the torn line that a crash left at the end, when it is cut off. */
+  /** Told the torn line that a crash left at the end, before it is cut off; when this throws, nothing is. */
   onTorn?: ((line: string) => void) | undefined;
 }
 
@@ -154,6 +154,8 @@ export class JsonlStore<T> {
     const { fd } = handle;
     const missesEnd = last.whole && last.text.length > 0;
     const bytes = missesEnd ? Buffer.concat([Buffer.from('\n'), lines]) : lines;
+    // Before anything is written: when this throws, neither the torn line nor the entry is lost.
+    if (!last.whole) this.#options.onTorn?.(last.text.toString());
     // All synchronous from here, with a whole lease: neither a busy event loop nor the thread pool comes
     // in between, nor the end of a lease that is longer than this takes.
     lock.renew();
@@ -161,7 +163,6 @@ export class JsonlStore<T> {
     if (size !== last.end || nlink === 0) throw new JsonChangedError(path);
     if (!last.whole) ftruncateSync(fd, last.start);
     writeWhole(fd, bytes, last.whole ? last.end : last.start);
-    if (!last.whole) this.#options.onTorn?.(last.text.toString());
   }
 }
 
