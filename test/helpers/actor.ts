@@ -80,7 +80,7 @@ export class Actor {
   ): Promise<Awaited<Result>> {
     this.#last += 1;
     const id = this.#last;
-    return new Promise((resolve, reject) => {
+    const answered = new Promise<Awaited<Result>>((resolve, reject) => {
       this.#answers.set(id, ({ error, value }) => {
         this.#answers.delete(id);
         if (error === undefined) resolve(value as Awaited<Result>);
@@ -88,6 +88,9 @@ export class Actor {
       });
       this.#child.send({ id, source: fn.toString(), args });
     });
+    // A test that failed before it awaited this has said so, and may be tried again.
+    answered.catch(() => {});
+    return answered;
   }
 
   /** The next event that the process emits under this name. */
