@@ -5,49 +5,17 @@
 #define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
-#include <cstring>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "binding_environment.h"
 #include "binding_probe.h"
 #include "collections.h"
-#include "lock_handle.h"
-#include "notifier.h"
 #include "os_thread.h"
 
 namespace holdfast {
 namespace {
-
-struct Environment {
-  ProcessRecord process;
-  Turns turns;
-  std::shared_ptr<Notifier> notifier;
-  // Token, crash flag and time of the latest grant, in memory that JavaScript reads without a call.
-  Napi::Reference<Napi::BigUint64Array> outcome_owner;
-  uint64_t* outcome = nullptr;
-  // Where performance.now() began, in ms.
-  double time_origin = 0;
-  // Not hashed: that would bring arithmetic along that makes the binary for Windows 4 KB larger.
-  std::map<uint32_t, LockHandle*> handles;
-
-  // Workers are terminated without their finalisers being due: nothing may stay locked then, and no
-  // thread is waited for.
-  static void CleanUp(Environment* environment) {
-    if (environment->notifier != nullptr) environment->notifier->Close();
-    Collections::Get().Leave(environment);
-    for (const auto& [number, handle] : environment->handles) handle->LetGo();
-  }
-};
-
-// Shared with the handles, because the order in which an ending environment finalises its instance
-// data and its objects is not promised.
-using SharedEnvironment = std::shared_ptr<Environment>;
-
-const SharedEnvironment& EnvironmentOf(Napi::Env env) {
-  return *env.GetInstanceData<SharedEnvironment>();
-}
 
 std::string ToString(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
 
@@ -62,18 +30,6 @@ void ReadPath(const Napi::Value& value, LockHandle* handle) {
     const std::string path = ToString(value);
     handle->SetPath(path.data(), path.size());
   }
-}
-
-double Milliseconds(int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
-
-int Outcome(const Environment& environment, const LockHandle& handle, int result) {
-  if (result == 0) {
-    environment.outcome[0] = handle.token();
-    environment.outcome[1] = handle.crashed_record().empty() ? 0 : 1;
-    const double now = Milliseconds(handle.held_since()) - environment.time_origin;
-    std::memcpy(&environment.outcome[2], &now, sizeof now);
-  }
-  return result;
 }
 
 class HandleObject final : public Napi::ObjectWrap<HandleObject> {
@@ -144,7 +100,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
     return Napi::Boolean::New(info.Env(), value);
   }
   Napi::Value Outcome(const Napi::CallbackInfo& info, int result) {
-    return Number(info, holdfast::Outcome(*environment_, handle_, result));
+    return Number(info, environment_->Outcome(handle_, result));
   }
   LockWaiter::Ended NotifyWith(intptr_t subject) {
     return [notifier = environment_->notifier, subject] { notifier->Notify(subject); };
@@ -205,7 +161,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   }
   Napi::Value Held(const Napi::CallbackInfo& info) { return Boolean(info, handle_.held()); }
   Napi::Value AgeMs(const Napi::CallbackInfo& info) {
-    return Number(info, Milliseconds(MonotonicNow() - handle_.held_since()));
+    return Number(info, static_cast<double>(MonotonicNow() - handle_.held_since()) / 1e6);
   }
   // The path has to do where the file could not be opened.
   Napi::Value Identity(const Napi::CallbackInfo& info) {
@@ -233,7 +189,7 @@ class HandleObject final : public Napi::ObjectWrap<HandleObject> {
   bool detailed_ = false;
 };
 
-// (listener, processMembers, outcome, now): once for each environment, before anything else.
+// (listener, processMembers, outcome): once for each environment, before anything else.
 Napi::Value Initialize(const Napi::CallbackInfo& info) {
   Environment* const environment = EnvironmentOf(info.Env()).get();
   environment->process.Set(ToString(info[1]));
@@ -242,7 +198,6 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
   environment->outcome_owner = Napi::Reference<Napi::BigUint64Array>::New(outcome, 1);
   environment->outcome_owner.SuppressDestruct();
   environment->outcome = const_cast<uint64_t*>(outcome.Data());
-  environment->time_origin = Milliseconds(MonotonicNow()) - info[3].As<Napi::Number>().DoubleValue();
   // Hooks run in reverse order: this one before the listener's own, which frees it.
   info.Env().AddCleanupHook(Environment::CleanUp, environment);
   return info.Env().Undefined();
@@ -302,26 +257,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
 }
 
 }  // namespace
-
-void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* subject) {
-  if (env == nullptr) return;
-  const auto number = reinterpret_cast<intptr_t>(subject);
-  int result = 0;
-  if (number > 0) {
-    // Before JavaScript is called, which would have to call back for it.
-    const Environment& environment = *EnvironmentOf(env);
-    const auto found = environment.handles.find(static_cast<uint32_t>(number));
-    // Else JavaScript has finished it or given it up, perhaps for another one.
-    if (found == environment.handles.end() || !found->second->WaitHasEnded()) return;
-    result = Outcome(environment, *found->second, found->second->FinishWait());
-  }
-  const napi_value arguments[] = {Napi::Number::New(env, static_cast<double>(number)),
-                                  Napi::Number::New(env, result)};
-  // Not listener.Call(): an environment that is ending still runs its loop, but no JavaScript, and
-  // that must not become an error of anybody.
-  napi_call_function(env, env.Undefined(), listener, 2, arguments, nullptr);
-}
-
 }  // namespace holdfast
 
 static Napi::Object InitModule(Napi::Env env, Napi::Object exports) {

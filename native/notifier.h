@@ -10,8 +10,8 @@
 
 namespace holdfast {
 
-// Of a positive number the handle's wait has ended: finishes it, and tells the listener the number
-// and the result. A negative number stands for a lease. Defined where the handles are known.
+// Tells the listener the subject and a result. Of a positive subject, the number of a handle, the
+// wait has ended, and is finished before; a negative one stands for a lease that has ended.
 void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*, void* subject);
 
 using Listener = Napi::TypedThreadSafeFunction<std::nullptr_t, void, CallListener>;

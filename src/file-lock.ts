@@ -1,9 +1,11 @@
 import { asyncDispose, dispose } from './dispose.js';
-import { LockExpiredError, LockLostError } from './errors.js';
+import type { LockLostError } from './errors.js';
 import { type HolderRecord, parseHolderRecord } from './holder-record.js';
 import { unwatchForLeak, watchForLeak } from './leak-check.js';
+import { abortIfLeaked } from './leaked-signals.js';
 import { forgetLease, joinLease, leaveLease, lossesOf, startLease } from './lease.js';
 import type { Hold, LockFile } from './lock-file.js';
+import { lossFrom, lostError } from './loss.js';
 import { status } from './native.js';
 import type { NestedQueue } from './nested-queue.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
@@ -84,7 +86,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       leakCheck: request.leakCheck,
       lease: request.lease,
       stack: stackOf(request),
-      since: file.grantedAt(),
+      since: performance.now(),
       number: file.number,
       ended: false,
       broken: false,
@@ -102,12 +104,14 @@ export class FileLock implements Disposable, AsyncDisposable {
 
   /**
    * Aborts when the lock is lost: with `LockExpiredError` when the lease ran out, with
-   * `LockLostError` when something else took it away. A release does not abort it.
+   * `LockLostError` when something else took it away or the lock itself was leaked. A release does
+   * not abort it.
    */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       this.onLost.push(abortWith(this.#controller));
+      abortIfLeaked(this.#place ?? this.#hold, this.#controller);
       const reason = this.#lost ?? this.#announced;
       if (reason !== null) this.#controller.abort(reason);
     }
@@ -135,7 +139,7 @@ export class FileLock implements Disposable, AsyncDisposable {
     if (this.held) return;
     // The watchdog was there first, and its message is still on its way to this event loop.
     if (this.#file !== null) this.takeAway('lease');
-    throw this.#lost ?? this.#lostError(`the lock on ${this.resource} was released before`);
+    throw this.#lost ?? lostError(`the lock on ${this.resource} was released before`, this.#hold);
   }
 
   /**
@@ -226,7 +230,7 @@ export class FileLock implements Disposable, AsyncDisposable {
     const { successor } = file;
     const owners = file.owners.all as FileLock[];
     const told = new Set([...owners.map(({ onLost }) => onLost), ...lossesOf(this.#hold)]);
-    const error = this.#lossFrom(cause);
+    const error = lossFrom(cause, this.#hold);
     // All of them first: those who are told may do anything, also with the next holder of this file.
     for (const owner of owners) owner.#lose(error);
     file.forceUnlock();
@@ -242,7 +246,7 @@ export class FileLock implements Disposable, AsyncDisposable {
   /** @internal Ends a lock that could not be released and that nobody is left to release again. */
   abandon(cause: unknown): void {
     const what = `the lock on ${this.resource} could not be unlocked, so its file was closed`;
-    this.takeAway(this.#lostError(what, cause));
+    this.takeAway(lostError(what, this.#hold, cause));
   }
 
   #giveUp(file: LockFile): void {
@@ -289,22 +293,6 @@ export class FileLock implements Disposable, AsyncDisposable {
     const result = file === null ? status.contended : startLease(file, this.#hold, lease);
     if (result < 0) throw errorFrom(result, this);
     if (result !== status.done) this.assertHeld();
-  }
-
-  #lossFrom(cause: LossCause): LockLostError {
-    if (cause === 'lease') {
-      return new LockExpiredError(
-        `the lease of ${this.#hold.lease} ms on ${this.resource} ran out before it was renewed`,
-        { resource: this.resource, lockPath: this.lockPath },
-      );
-    }
-    if (cause === 'releaseAll')
-      return this.#lostError(`releaseAll() took the lock on ${this.resource}`);
-    return cause;
-  }
-
-  #lostError(message: string, cause?: unknown): LockLostError {
-    return new LockLostError(message, { resource: this.resource, lockPath: this.lockPath, cause });
   }
 }
 

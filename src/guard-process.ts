@@ -1,4 +1,5 @@
-import { describeThrown, LockLostError } from './errors.js';
+import { describeThrown } from './errors.js';
+import { lostError } from './loss.js';
 import { invalid, longestTimer } from './options.js';
 import { currentScope, lockOf, type Scope } from './scope.js';
 
@@ -23,10 +24,8 @@ const ours = new WeakSet<object>();
 
 function breakScope(scope: Scope, error: unknown, grace: number): void {
   const { hold } = scope;
-  const loss = new LockLostError(
-    `the scope that holds the lock on ${hold.resource} broke: ${describeThrown(error)}`,
-    { resource: hold.resource, lockPath: hold.lockPath, cause: error },
-  );
+  const what = `the scope that holds the lock on ${hold.resource} broke: ${describeThrown(error)}`;
+  const loss = lostError(what, hold, error);
   hold.broken ||= grace <= longestTimer;
   lockOf(scope)?.announceLoss(loss);
   if (grace > longestTimer) return;

@@ -45,8 +45,9 @@ onLeak((hold) => {
   watched.delete(hold);
   report(hold, 'lock');
 });
-onNestedLeak(({ hold, label, since, stack }) => {
-  report({ ...hold, label, since, stack }, 'nested lock');
+onNestedLeak(({ hold, label, since, stack }, outerLives) => {
+  // Else it is the lock itself that leaked, or there is none any more.
+  if (outerLives) report({ ...hold, label, since, stack }, 'nested lock');
 });
 
 // A full collection on request is not in Node's API; this is the documented flag, set late. Bun has

@@ -7,7 +7,6 @@ import {
   listen,
   type NativeLockHandle,
   outcome,
-  outcomeTime,
   requestFlags,
   status,
   unlisten,
@@ -230,11 +229,6 @@ export class LockFile {
   /** Token of the grant that was answered just now. */
   grantedToken(): bigint {
     return outcome[0] as bigint;
-  }
-
-  /** `performance.now()` at the grant that was answered just now. */
-  grantedAt(): number {
-    return outcomeTime[0] as number;
   }
 
   /** The record of a holder that never marked its release, for the grant that was answered just now. */

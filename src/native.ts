@@ -55,12 +55,11 @@ export type RequestDetails = [label: string, lease: number, minToken: bigint];
 
 interface Addon {
   readonly LockHandle: new (number: number) => NativeLockHandle;
-  /** `outcome` receives the token, whether the last holder crashed, and the time, at each grant. */
+  /** `outcome` receives the token and whether the last holder crashed, at each grant. */
   initialize(
     listener: (subject: number, result: number) => void,
     processMembers: string,
     outcome: BigUint64Array,
-    now: number,
   ): void;
   keepAlive(alive: boolean): void;
   letGo(number: number): void;
@@ -136,12 +135,8 @@ function loadAdvice(cause: unknown): string {
 
 export const addon = load();
 
-/**
- * Token, crash flag and time (`performance.now()`, as a double) of the latest grant; read it before
- * anything else is asked of the addon.
- */
-export const outcome = new BigUint64Array(3);
-export const outcomeTime = new Float64Array(outcome.buffer, 16);
+/** Token and crash flag of the latest grant; read it before anything else is asked of the addon. */
+export const outcome = new BigUint64Array(2);
 
 /** Called with the result of a wait, or with 0 at the end of a lease. */
 export type Ended = (result: number) => void;
@@ -174,5 +169,4 @@ addon.initialize(
   },
   JSON.stringify(processIdentity).slice(1, -1),
   outcome,
-  performance.now(),
 );

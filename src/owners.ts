@@ -24,17 +24,21 @@ export interface Nested {
 
 /** Its place among those who hold the lock together, also when it has been collected. */
 export interface Place extends Nested {
-  readonly owner: WeakRef<Owner>;
+  /** Until the end of the turn of the event loop in which it was taken. */
+  owner: Owner | undefined;
+  /** From then on. */
+  weakOwner: WeakRef<Owner> | undefined;
   readonly owners: WeakRef<Owners>;
   left: boolean;
   /** Called once when it is left; must not refer to the owner. */
   onLeft: (() => void) | undefined;
 }
 
-const leakListeners: ((place: Place) => void)[] = [];
+type LeakListener = (place: Place, outerLives: boolean) => void;
+const leakListeners: LeakListener[] = [];
 
 /** Registers what is told about a nested lock that was ended by the garbage collector. */
-export function onNestedLeak(listener: (place: Place) => void): void {
+export function onNestedLeak(listener: LeakListener): void {
   leakListeners.push(listener);
 }
 
@@ -42,15 +46,42 @@ const collected = new FinalizationRegistry<Place>((place) => {
   if (place.left) return;
   leavePlace(place);
   const owners = place.owners.deref();
-  // Where the lock itself is gone or was collected as well, that is another story.
-  if (owners === undefined || place.hold.ended) return;
-  owners.forget(place);
-  for (const listener of leakListeners) listener(place);
+  owners?.forget(place);
+  const outerLives = owners !== undefined && !place.hold.ended;
+  for (const listener of leakListeners) listener(place, outerLives);
 });
+
+// Most nested locks end soon. What is referred to weakly costs a collector more than such a lock costs
+// in all, so that is begun for those that last.
+const fresh = new Set<Place>();
+let weakening = false;
+
+function weakenLater(place: Place): void {
+  fresh.add(place);
+  if (!weakening) setImmediate(weaken);
+  weakening = true;
+}
+
+function weaken(): void {
+  weakening = false;
+  for (const place of fresh) {
+    const { owner } = place;
+    if (owner === undefined) continue;
+    place.weakOwner = new WeakRef(owner);
+    place.owner = undefined;
+    collected.register(owner, place);
+  }
+  fresh.clear();
+}
+
+function ownerAt({ owner, weakOwner }: Place): Owner | undefined {
+  return owner ?? weakOwner?.deref();
+}
 
 /** Notes that a nested lock has ended, however it did. */
 export function leavePlace(place: Place): void {
   place.left = true;
+  fresh.delete(place);
   place.onLeft?.();
 }
 
@@ -69,19 +100,23 @@ export class Owners {
 
   end(): void {
     this.#outermost = undefined;
-    this.#nested.clear();
+    if (this.#nested.size > 0) this.#nested.clear();
   }
 
-  nest(owner: Owner, nested: Nested): Place {
+  nest(owner: Owner, { hold, label, since, stack }: Nested): Place {
     const place: Place = {
-      ...nested,
-      owner: new WeakRef(owner),
+      hold,
+      label,
+      since,
+      stack,
+      owner,
+      weakOwner: undefined,
       owners: this.#self,
       left: false,
       onLeft: undefined,
     };
     this.#nested.add(place);
-    collected.register(owner, place);
+    weakenLater(place);
     return place;
   }
 
@@ -100,8 +135,8 @@ export class Owners {
   /** The outermost of those that are left. */
   get first(): Owner | undefined {
     if (this.#outermost !== undefined) return this.#outermost;
-    for (const { owner } of this.#nested) {
-      const nested = owner.deref();
+    for (const place of this.#nested) {
+      const nested = ownerAt(place);
       if (nested !== undefined) return nested;
     }
     return undefined;
@@ -109,7 +144,7 @@ export class Owners {
 
   /** All that are left, the outermost first. */
   get all(): Owner[] {
-    const nested = [...this.#nested].flatMap(({ owner }) => owner.deref() ?? []);
+    const nested = [...this.#nested].flatMap((place) => ownerAt(place) ?? []);
     return this.#outermost === undefined ? nested : [this.#outermost, ...nested];
   }
 
@@ -117,7 +152,7 @@ export class Owners {
     if (this.#nested.size === 0) return false;
     if (place !== undefined && this.#outermost !== undefined) return true;
     for (const other of this.#nested) {
-      if (other !== place && other.owner.deref() !== undefined) return true;
+      if (other !== place && ownerAt(other) !== undefined) return true;
     }
     return false;
   }

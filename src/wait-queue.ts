@@ -10,8 +10,7 @@ import type { Waiter } from './waiter.js';
 
 const byIdentity = new Map<string, WaitQueue>();
 const byPath = new Map<string, WaitQueue>();
-// The one that became idle by a grant from elsewhere. It is dropped at the next wait, not on the way
-// of a hand-over; until then it is not found, because nobody waits in it.
+// Became idle by a grant from elsewhere, and is dropped at the next wait, not on the way of a hand-over.
 let idle: WaitQueue | undefined;
 
 /**
@@ -43,7 +42,7 @@ export class WaitQueue implements Successor {
 
   /** The queue for a file that is open, whatever the spelling of its path. */
   static of(file: LockFile): WaitQueue {
-    WaitQueue.#linger(undefined);
+    WaitQueue.#linger();
     const queue = byIdentity.get(file.identity) ?? new WaitQueue(file.identity);
     queue.#holders.meet(file);
     return queue;
@@ -51,7 +50,7 @@ export class WaitQueue implements Successor {
 
   /** The queue for a file that has not been opened, because that may take long. */
   static ofRemote(path: string): WaitQueue {
-    WaitQueue.#linger(undefined);
+    WaitQueue.#linger();
     const queue = byIdentity.get(path) ?? new WaitQueue(path);
     for (const holder of LockFile.existing()) {
       if (holder.hold?.lockPath === path && holder.held) queue.#holders.add(holder);
@@ -235,7 +234,8 @@ export class WaitQueue implements Successor {
   #grant(waiter: Waiter, file: LockFile): void {
     this.#waiters.delete(waiter);
     waiter.grant(file);
-    this.#holders.add(file);
+    // Whoever comes to an empty queue looks for the holders itself.
+    if (this.#waiters.size > 0) this.#holders.add(file);
   }
 
   #fail(waiter: Waiter, file: LockFile, result: number): true {
@@ -261,26 +261,18 @@ export class WaitQueue implements Successor {
     this.#wait = null;
     this.#turn.end();
     const head = this.#head();
-    if (head !== undefined && result === status.done && this.#waiters.size === 1) {
-      // Nothing that the next one here would need to know: it will look for itself.
-      this.#waiters.delete(head);
-      head.grant(file);
-      WaitQueue.#linger(this);
-      return;
-    }
-    if (head !== undefined) {
-      // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
-      // in the moment in which it ended as one that nobody wants.
-      if (result === status.contended && head.request.timeout === 0) this.#fail(head, file, result);
-      else this.#settle(head, file, result);
-    }
-    this.#serve();
+    // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
+    // in the moment in which it ended as one that nobody wants.
+    if (result === status.contended && head?.request.timeout === 0) this.#fail(head, file, result);
+    else if (head !== undefined) this.#settle(head, file, result);
+    if (this.#waiters.size > 0) this.#serve();
+    else WaitQueue.#linger(this);
   }
 
-  static #linger(queue: WaitQueue | undefined): void {
+  static #linger(queue?: WaitQueue): void {
     const before = idle;
     idle = queue;
-    if (before !== undefined && before !== queue) before.#dropIfIdle();
+    if (before !== queue && before !== undefined) before.#dropIfIdle();
   }
 
   /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */

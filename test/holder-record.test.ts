@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { inspect, tryLock } from 'holdfast';
+import { inspect, lock, tryLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { craftRecord } from './helpers/record.js';
 
@@ -67,6 +68,30 @@ test('the token starts above minToken', () => {
   using second = tryLock(resource, { minToken: 5n });
   expect(second?.token).toBe(43n);
 });
+
+test.for(['abandoned', 'queued before'])(
+  'a wait that was %s is granted with the label and the minToken of whoever goes on with it',
+  async (how) => {
+    const resource = temporaryResource();
+    const holder = await Actor.start();
+    await holder.run(({ holdfast, kept }, resource) => {
+      kept['lock'] = holdfast.lockSync(resource);
+    }, resource);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const first = lock(resource, { signal, label: 'first', minToken: 9n });
+    const next = () => lock(resource, { label: 'second', minToken: 41n });
+    const queued = how === 'abandoned' ? undefined : next();
+    controller.abort();
+    await expect(first).rejects.toThrow('abort');
+    const second = queued ?? next();
+    await holder.run(({ kept }) => kept['lock'].release());
+    using held = await second;
+    expect(held.token).toBe(42n);
+    expect(recordOf(resource)).toContain('"token":"42"');
+    expect(recordOf(resource)).toContain('"label":"second"');
+  },
+);
 
 test('a token larger than what a number can hold is kept exactly', () => {
   const resource = temporaryResource();

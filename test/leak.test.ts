@@ -107,6 +107,32 @@ test('a scope that leaked is told, also when somebody who nested in it began the
   expect(outcome).toEqual([1, 'ERR_LOCK_EXPIRED']);
 });
 
+test.each([false, true])(
+  'who lives on with nothing but the signal of a leaked lock is told, nested: %s',
+  async (nested) => {
+    const actor = await Actor.start({ quiet: true });
+    const code = await actor.run(
+      async ({ holdfast, kept }, resource, nested) => {
+        const take = async () => {
+          kept['signal'] = (await holdfast.lock(resource, { reentrant: true })).signal;
+        };
+        await (nested
+          ? holdfast.withLock(resource, async (outer) => {
+              await take();
+              await holdfast.reclaimLeaked();
+              outer.assertHeld();
+            })
+          : take());
+        await holdfast.reclaimLeaked();
+        return kept['signal'].reason?.code;
+      },
+      temporaryResource(),
+      nested,
+    );
+    expect(code).toBe('ERR_LOCK_LOST');
+  },
+);
+
 test('a lock that is in use survives a collection', async () => {
   const resource = temporaryResource();
   const actor = await Actor.start();

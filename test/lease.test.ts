@@ -18,14 +18,14 @@ async function holdOfBlocked(): Promise<number> {
   const resource = temporaryResource();
   const holder = await Actor.start();
   const since = await holder.run(async ({ holdfast, kept }, path) => {
+    const asked = Date.now();
     kept.lock = await holdfast.lock(path, { lease: 2_000 });
-    const taken = Date.now();
     // After the answer has left, nothing runs in this process for 5 s.
     setImmediate(() => {
       const end = Date.now() + 5_000;
       while (Date.now() < end);
     });
-    return taken;
+    return asked;
   }, resource);
   await using _ = await lock(resource);
   const waited = Date.now() - since;

@@ -1,0 +1,22 @@
+import { LockExpiredError, LockLostError } from './errors.js';
+import type { Hold } from './lock-file.js';
+import type { LossCause } from './owners.js';
+
+export function lostError(message: string, hold: Hold, cause?: unknown): LockLostError {
+  const { resource, lockPath } = hold;
+  return new LockLostError(message, { resource, lockPath, cause });
+}
+
+/** What those are told who lose this hold. */
+export function lossFrom(cause: LossCause, hold: Hold): LockLostError {
+  const { resource, lockPath, lease } = hold;
+  if (cause === 'lease') {
+    return new LockExpiredError(
+      `the lease of ${lease} ms on ${resource} ran out before it was renewed`,
+      { resource, lockPath },
+    );
+  }
+  return cause === 'releaseAll'
+    ? lostError(`releaseAll() took the lock on ${resource}`, hold)
+    : cause;
+}
