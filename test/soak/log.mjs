@@ -23,6 +23,8 @@ export function logTo(path) {
     const began = now();
     // Throws when this process was away for so long that the first lease has ended already.
     held.renew(lease);
+    // Referred to until then, or a collection might free it before.
+    setTimeout((kept) => kept, lease, held);
     enter(held, 'leased', id, began);
     write({ event: 'leave', id, at: String(began + BigInt(lease) * 1_000_000n) });
   };
