@@ -80,8 +80,9 @@ test('leakCheck collects at most once a minute, and again at doubling ages', asy
     const turns = [];
     taken = (wait, before, after) => wait === 0 && turns.push([before, after]);
     const { tryLock } = await import(process.env.HOLDFAST_ENTRY);
-    const since = Date.now();
     globalThis.held = tryLock(process.argv.at(-1), { leakCheck: 1_000 });
+    // Not before: what taking it takes on a slow machine is not age.
+    const since = Date.now();
     await new Promise((resolve) => realTimeout(resolve, 300_000 / speed));
     console.log(JSON.stringify(turns.map((times) => times.map((at) => at - since))));`,
     temporaryResource(),
@@ -91,8 +92,7 @@ test('leakCheck collects at most once a minute, and again at doubling ages', asy
   // After a second; a minute after that; then whenever the age has doubled.
   expect(second[1] - first[0]).toBeGreaterThanOrEqual(60_000 / speed);
   expect(third[1] - second[0]).toBeGreaterThanOrEqual(60_000 / speed);
-  // Less what taking the lock took, from when on it ages.
-  for (const [, at] of later) expect(at).toBeGreaterThan(1.7 * third[0]);
+  for (const [, at] of later) expect(at).toBeGreaterThan(1.98 * third[0]);
   expect(later.length).toBeLessThan(2);
 });
 

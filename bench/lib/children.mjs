@@ -70,7 +70,7 @@ export function runProgram(file, args, limitMs, started) {
 export class Worker {
   /** @type {{ type: string, value: unknown }[]} */
   #received = [];
-  /** @type {{ type: string, resolve: (value: any) => void, reject: (error: Error) => void } | null} */
+  /** @type {{ type: string, resolve: (value: unknown) => void, reject: (error: Error) => void } | null} */
   #waiting = null;
   /** @type {Error | null} */
   #failure = null;

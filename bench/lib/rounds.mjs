@@ -41,7 +41,7 @@ async function measureOnce(participant, params, { programs, options }, entry, ea
 
 /**
  * @param {import('./scenario.mjs').Scenario} scenario
- * @param {{ peers: import('./peers.mjs').Peer[], programs: import('./programs.mjs').Programs, options: any }} setting
+ * @param {{ peers: import('./peers.mjs').Peer[], programs: import('./programs.mjs').Programs, options: { quick?: boolean, rounds?: string, dir: string } }} setting
  */
 export async function runScenario(scenario, setting) {
   const full = !setting.options.quick;

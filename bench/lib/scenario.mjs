@@ -1,12 +1,14 @@
 // What a scenario file exports, and what it is given.
 
 /**
+ * @typedef {Record<string, unknown>} Params  each scenario's own: no two are alike
+ *
  * @typedef {Record<string, number | string | null>} Metrics  one round; null where it does not apply
  *
  * @typedef {object} Case
  * @property {string} id
  * @property {string} title
- * @property {any} params
+ * @property {Params} params
  * @property {boolean} [fullOnly]  left out of a quick run
  *
  * @typedef {object} Column
@@ -26,13 +28,13 @@
  *
  * @typedef {object} Context
  * @property {import('./peers.mjs').Peer} peer
- * @property {any} params  those of the case
+ * @property {Params} params  those of the case
  * @property {string} dir  empty, of this measurement alone
  * @property {import('./programs.mjs').Programs} programs
  *
  * @typedef {object} RoleContext  in a child process
  * @property {import('./peers.mjs').Adapter} peer
- * @property {any} params
+ * @property {Params} params
  * @property {import('./worker.mjs').Channel} channel
  *
  * @typedef {object} Scenario
@@ -44,7 +46,7 @@
  * @property {boolean} [together]  costs no CPU time worth speaking of: all peers are measured at once
  * @property {Column[]} columns
  * @property {PlotSpec[]} [plots]
- * @property {(peer: import('./peers.mjs').Peer, params: any, earlier: Metrics[]) => string | null} [skip]  why this peer sits out
+ * @property {(peer: import('./peers.mjs').Peer, params: Params, earlier: Metrics[]) => string | null} [skip]  why this peer sits out
  * @property {(context: Context) => Promise<Metrics>} measure
  * @property {(context: Omit<Context, 'peer'>) => Promise<Metrics>} [floor]  the same in C
  * @property {(context: Omit<Context, 'peer'>) => Promise<Metrics>} [baseline]  the same without any lock

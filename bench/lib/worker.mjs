@@ -29,7 +29,7 @@ const channel = {
 
 /** @typedef {typeof channel} Channel */
 
-const fail = (/** @type {any} */ error) =>
+const fail = (/** @type {unknown} */ error) =>
   process.send({ type: 'failed', value: String(error?.message ?? error).split('\n')[0] });
 process.on('unhandledRejection', fail);
 

@@ -63,7 +63,7 @@ function scenarioSection(name, scenario, peers, folder) {
 }
 
 /**
- * @param {any} results
+ * @param {object} results  what results.json holds
  * @param {URL} folder
  */
 export async function writeReport(results, folder) {

@@ -20,8 +20,14 @@ const summarizeLatencies = (/** @type {number[]} */ latencies) => ({
   samples: latencies.length,
 });
 
-/** Keeps every core busy while `run` runs. */
-async function besideBusyCores(/** @type {boolean} */ busy, /** @type {() => Promise<any>} */ run) {
+/**
+ * Keeps every core busy while `run` runs.
+ *
+ * @template T
+ * @param {boolean} busy  or does not
+ * @param {() => Promise<T>} run
+ */
+async function besideBusyCores(busy, run) {
   const job = { scenario: 'hand-over', role: 'spinner', adapter: '', params: {}, limitMs };
   const spinners = busy
     ? Array.from({ length: os.availableParallelism() }, () => new Worker(job))

@@ -12,6 +12,7 @@ const essentials = [
   'exclusion',
   'fifo',
   'flock',
+  'given-up-waits',
   'held-locks',
   'holder-record',
   'json-store',

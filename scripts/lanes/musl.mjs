@@ -30,9 +30,14 @@ async function nodeFor(arch) {
 }
 
 // What is run of the suite on the emulated processor.
-const essentials = ['cancel', 'exclusion', 'fifo', 'process-death', 'with-lock'].map(
-  (name) => `test/${name}.test.ts`,
-);
+const essentials = [
+  'cancel',
+  'exclusion',
+  'fifo',
+  'given-up-waits',
+  'process-death',
+  'with-lock',
+].map((name) => `test/${name}.test.ts`);
 
 /** A folder in which qemu finds musl for arm64. */
 async function arm64System() {
