@@ -19,6 +19,7 @@ const usage = `npm run bench -- [--quick] [--only=SCENARIO] [--peer=NAME] [--rou
   --dir     where the locked files are: on the file system to measure; the folder for temporary files otherwise`;
 
 const scenarioFiles = [
+  'start-up',
   'uncontended',
   'contended',
   'hand-over',

@@ -1,5 +1,4 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Hold } from './lock-file.js';
 import { addon } from './native.js';
@@ -60,7 +59,8 @@ function findCollector(): () => void {
     const { Bun } = host;
     return () => Bun.gc(true);
   }
-  setFlagsFromString('--expose-gc');
+  // Not imported: it brings all of Node's streams along.
+  process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc');
   return runInNewContext('gc') as () => void;
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { toNamespacedPath } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { familySync, GLIBC, MUSL } from 'detect-libc';
 import { processIdentity } from './process-identity.js';
 
 /** What a native operation answers: 0 when it was done, or one of these, or a negative failure. */
@@ -91,6 +91,9 @@ const shipped = [
 ];
 
 function libc(): string {
+  // Not imported: that takes 7 ms, for a question that only Linux has.
+  const require = createRequire(import.meta.url);
+  const { familySync, GLIBC, MUSL }: typeof import('detect-libc') = require('detect-libc');
   const family = familySync();
   return family === MUSL ? '.musl' : family === GLIBC ? '.glibc' : '';
 }

@@ -29,7 +29,7 @@ needs('symbolic links')(
     cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction');
-    const bundled = join(folder, 'dist', 'native.js');
+    const bundled = join(folder, 'dist', 'core.js');
     writeFileSync(bundled, readFileSync(bundled, 'utf8').replaceAll('import.meta', '({})'));
     expect(await failureOf(join(folder, 'dist', 'index.js'))).toContain('declare it external');
   },
