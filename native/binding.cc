@@ -162,10 +162,6 @@ Napi::Value Held(const Call& call) { return call.Boolean(call.handle().held()); 
 
 Napi::Value IsAwaited(const Call& call) { return call.Boolean(call.handle().IsAwaited()); }
 
-Napi::Value AgeMs(const Call& call) {
-  return call.Number(static_cast<double>(MonotonicNow() - call.handle().held_since()) / 1e6);
-}
-
 Napi::Value Identity(const Call& call) {
   const FileStatus& file = call.handle().file();
   if (!file.linked) return call.String("");
@@ -193,23 +189,27 @@ Napi::Value CrashedRecord(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), EnvironmentOf(info.Env()).surroundings.crashed_record);
 }
 
-// (listener, processMembers, outcome): once for each environment, before anything else.
+// (listener, processMembers, noticeboard): once for each environment, before anything else.
 Napi::Value Initialize(const Napi::CallbackInfo& info) {
   Environment* const environment = &EnvironmentOf(info.Env());
   environment->surroundings.process.Set(info[1].As<Napi::String>().Utf8Value());
   environment->notifier = std::make_shared<Notifier>(info.Env(), info[0].As<Napi::Function>());
-  const auto outcome = info[2].As<Napi::BigUint64Array>();
-  environment->outcome_owner = Napi::Reference<Napi::BigUint64Array>::New(outcome, 1);
-  environment->outcome_owner.SuppressDestruct();
-  environment->outcome = const_cast<uint64_t*>(outcome.Data());
+  auto noticeboard = info[2].As<Napi::ArrayBuffer>();
+  environment->noticeboard_owner = Napi::Reference<Napi::ArrayBuffer>::New(noticeboard, 1);
+  environment->noticeboard_owner.SuppressDestruct();
+  environment->noticeboard = static_cast<Noticeboard*>(noticeboard.Data());
   // Hooks run in reverse order: this one before the listener's own, which frees it.
   info.Env().AddCleanupHook(Environment::CleanUp, environment);
   return info.Env().Undefined();
 }
 
 Napi::Value KeepAlive(const Napi::CallbackInfo& info) {
-  EnvironmentOf(info.Env()).notifier->KeepAlive(info.Env(), info[0].As<Napi::Boolean>().Value());
+  EnvironmentOf(info.Env()).KeepAlive(info.Env());
   return info.Env().Undefined();
+}
+
+Napi::Value MonotonicMs(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), Milliseconds(MonotonicNow()));
 }
 
 // (intervalMs): 0 where this environment may collect garbage now, else after how many ms to ask
@@ -264,12 +264,12 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<With<Limit>>(exports, "limit");
   Export<With<Held>>(exports, "held");
   Export<With<IsAwaited>>(exports, "isAwaited");
-  Export<With<AgeMs>>(exports, "ageMs");
   Export<With<Identity>>(exports, "identity");
   Export<With<Holders>>(exports, "holders");
   Export<CrashedRecord>(exports, "crashedRecord");
   Export<Initialize>(exports, "initialize");
   Export<KeepAlive>(exports, "keepAlive");
+  Export<MonotonicMs>(exports, "monotonicMs");
   Export<TakeCollection>(exports, "takeCollection");
   Export<LeaveCollections>(exports, "leaveCollections");
   Export<Flock>(exports, "flock");

@@ -14,6 +14,8 @@ namespace holdfast {
 // Nanoseconds of a clock that no administrator can turn back.
 int64_t MonotonicNow();
 
+inline double Milliseconds(int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
+
 class Holding final {
  public:
   // Makes what the watchdog calls, on its own thread, after it has unlocked; it must not refer to

@@ -1,5 +1,5 @@
 import { LockDeadlockError } from './errors.js';
-import type { Hold } from './lock-file.js';
+import { ageOf, type Hold } from './lock-file.js';
 import type { LockRequest } from './options.js';
 import { printable } from './printable.js';
 import { WaitQueue } from './wait-queue.js';
@@ -14,7 +14,7 @@ function wanted({ mode, resource, label }: LockRequest): string {
 }
 
 function held(hold: Hold): string {
-  const age = ((performance.now() - hold.since) / 1000).toFixed(1);
+  const age = (ageOf(hold) / 1000).toFixed(1);
   return `holds it, ${hold.mode}, since ${age} s as ${place(hold)}`;
 }
 

@@ -6,7 +6,7 @@ import { abortIfLeaked } from './leaked-signals.js';
 import { forgetLease, joinLease, leaveLease, lossesOf, startLease } from './lease.js';
 import type { Hold, LockFile } from './lock-file.js';
 import { lossFrom, lostError } from './loss.js';
-import { status } from './native.js';
+import { addon, granted, status } from './native.js';
 import type { NestedQueue } from './nested-queue.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
 import { type Loss, type LossCause, leavePlace, type Place } from './owners.js';
@@ -67,15 +67,15 @@ export class FileLock implements Disposable, AsyncDisposable {
       this.#place = file.owners.nest(this, {
         hold: this.#hold,
         label: this.label,
-        since: performance.now(),
+        since: addon.monotonicMs(),
         stack: stackOf(request),
       });
       if (this.#hold.lease > 0) joinLease(this.#hold, this);
       return;
     }
     if (request.recorded) {
-      this.token = file.grantedToken();
-      const crash = file.grantedCrash();
+      const { token, crash } = granted;
+      this.token = token;
       this.previousHolder = crash === null ? null : parseHolderRecord(crash);
     }
     this.#hold = {
@@ -86,7 +86,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       leakCheck: request.leakCheck,
       lease: request.lease,
       stack: stackOf(request),
-      since: performance.now(),
+      since: granted.since,
       number: file.number,
       ended: false,
       broken: false,

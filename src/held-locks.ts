@@ -1,4 +1,4 @@
-import { LockFile } from './lock-file.js';
+import { ageOf, LockFile } from './lock-file.js';
 import type { LockMode } from './options.js';
 
 /** A lock that this thread holds. */
@@ -26,7 +26,7 @@ export function heldLocks(): HeldLock[] {
   for (const file of LockFile.existing()) {
     if (file.hold === null || !file.held) continue;
     const { resource, lockPath, mode, label } = file.hold;
-    held.push({ resource, lockPath, mode, label, ageMs: file.ageMs });
+    held.push({ resource, lockPath, mode, label, ageMs: ageOf(file.hold) });
   }
   return held;
 }

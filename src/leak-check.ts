@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
-import type { Hold } from './lock-file.js';
+import { ageOf, type Hold } from './lock-file.js';
 import { addon } from './native.js';
 import { longestTimer } from './options.js';
 import { onNestedLeak } from './owners.js';
@@ -14,7 +14,8 @@ const backgroundIntervalMs = 60_000;
 const requestIntervalMs = 100;
 const turnsForFinalisers = 8;
 
-const watched = new Map<Hold, number>();
+// From when on a hold is watched, and when it is due; of the clock that the timers go by.
+const watched = new Map<Hold, { since: number; at: number }>();
 let timer: NodeJS.Timeout | undefined;
 let nextCheck = Number.POSITIVE_INFINITY;
 let lastCollection = Number.NEGATIVE_INFINITY;
@@ -25,7 +26,7 @@ let leaked = 0;
 function report(leak: Hold, what: string): void {
   leaked += 1;
   traceLeak(leak);
-  const seconds = ((performance.now() - leak.since) / 1000).toFixed(1);
+  const seconds = (ageOf(leak) / 1000).toFixed(1);
   const label = leak.label === null ? '' : ` ("${leak.label}")`;
   process.emitWarning(
     printable(
@@ -103,8 +104,10 @@ export function reclaimLeaked(): Promise<number> {
 
 /** Checks this hold once it is older than its `leakCheck`, and again at doubling ages. */
 export function watchForLeak(hold: Hold): void {
-  watched.set(hold, hold.since + hold.leakCheck);
-  checkAt(hold.since + hold.leakCheck);
+  const since = performance.now();
+  const at = since + hold.leakCheck;
+  watched.set(hold, { since, at });
+  checkAt(at);
 }
 
 export function unwatchForLeak(hold: Hold): void {
@@ -123,7 +126,7 @@ function checkAt(due: number): void {
 function check(): void {
   const now = performance.now();
   nextCheck = Number.POSITIVE_INFINITY;
-  const due = [...watched].filter(([, at]) => at <= now);
+  const due = [...watched.values()].filter(({ at }) => at <= now);
   if (due.length === 0) {
     addon.leaveCollections();
   } else {
@@ -131,9 +134,9 @@ function check(): void {
     const wait = addon.takeCollection(backgroundIntervalMs);
     turn = now + wait;
     if (wait === 0) {
-      for (const [hold] of due) watched.set(hold, hold.since + 2 * (now - hold.since));
+      for (const one of due) one.at = now + (now - one.since);
       void reclaimLeaked();
     }
   }
-  for (const at of watched.values()) checkAt(at);
+  for (const { at } of watched.values()) checkAt(at);
 }

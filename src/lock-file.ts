@@ -1,15 +1,6 @@
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
-import {
-  addon,
-  type Ended,
-  kept,
-  listen,
-  outcome,
-  requestFlags,
-  status,
-  unlisten,
-} from './native.js';
+import { addon, type Ended, kept, listen, requestFlags, status, unlisten } from './native.js';
 import type { NestedQueue } from './nested-queue.js';
 import { type LockRequest, longestLease } from './options.js';
 import { type Owner, Owners } from './owners.js';
@@ -28,7 +19,7 @@ export interface Hold {
   /** In ms between renewals, 0 for none; one for all that nest in this hold. */
   lease: number;
   readonly stack: string | null;
-  /** `performance.now()` at the grant. */
+  /** `addon.monotonicMs()` at the grant. */
   readonly since: number;
   /** Number of the lock file object, for a lookup that may fail. */
   readonly number: number;
@@ -38,6 +29,11 @@ export interface Hold {
   broken: boolean;
   /** Those that nest in the outermost lock, from the first of them on. */
   nested: NestedQueue | undefined;
+}
+
+/** In ms; of a lock, or of one that nests in it. */
+export function ageOf({ since }: Pick<Hold, 'since'>): number {
+  return addon.monotonicMs() - since;
 }
 
 /** Whether nothing but whoever holds it can end this hold. */
@@ -199,16 +195,6 @@ export class LockFile {
       : addon.handOver(this.number, lockPath, flags, ...details);
   }
 
-  /** Token of the grant that was answered just now. */
-  grantedToken(): bigint {
-    return outcome[0] as bigint;
-  }
-
-  /** The record of a holder that never marked its release, for the grant that was answered just now. */
-  grantedCrash(): string | null {
-    return outcome[1] === 0n ? null : addon.crashedRecord();
-  }
-
   begin(hold: Hold, owner: Owner): void {
     this.#remains.hold = hold;
     this.owners.begin(owner);
@@ -233,10 +219,6 @@ export class LockFile {
   /** Whether another process is known to wait for the lock that is held here. */
   get isAwaited(): boolean {
     return addon.isAwaited(this.number);
-  }
-
-  get ageMs(): number {
-    return addon.ageMs(this.number);
   }
 
   /** What is the same for all paths of one file; for one that could not be opened the path has to do. */

@@ -55,20 +55,22 @@ interface Addon {
   limit(handle: number, milliseconds: number, lease: number): number;
   held(handle: number): boolean;
   isAwaited(handle: number): boolean;
-  ageMs(handle: number): number;
   /** Empty for what could not be opened. */
   identity(handle: number): string;
   /** Those that hold a lock on the same file. */
   holders(handle: number): number[];
   /** Of the latest grant. */
   crashedRecord(): string;
-  /** `outcome` receives the token and whether the last holder crashed, at each grant. */
+  /** `noticeboard` is read and written by both sides, see `Noticeboard` in native/binding_environment.h. */
   initialize(
     listener: (subject: number, result: number) => void,
     processMembers: string,
-    outcome: BigUint64Array,
+    noticeboard: ArrayBuffer,
   ): void;
-  keepAlive(alive: boolean): void;
+  /** Looks at how many wait. */
+  keepAlive(): void;
+  /** Of a clock that nobody can turn back, nor replace for a test. */
+  monotonicMs(): number;
   /**
    * Asks for the next turn of all threads of the process to collect garbage in the background: 0 where
    * that is now, else after how many ms to ask again.
@@ -144,8 +146,33 @@ function loadAdvice(cause: unknown): string {
 
 export const addon = load();
 
-/** Token and crash flag of the latest grant; read it before anything else is asked of the addon. */
-export const outcome = new BigUint64Array(2);
+const noticeboard = new ArrayBuffer(32);
+const token = new BigUint64Array(noticeboard, 0, 1);
+const numbers = new Float64Array(noticeboard);
+
+/** What the addon says of the latest grant; ask for it before anything else. */
+export const granted = {
+  get token(): bigint {
+    return token[0] as bigint;
+  },
+  /** Of `addon.monotonicMs()`. */
+  get since(): number {
+    return numbers[1] as number;
+  },
+  /** The record of a holder that never marked its release. */
+  get crash(): string | null {
+    return numbers[2] === 0 ? null : addon.crashedRecord();
+  },
+};
+
+let listening = false;
+
+/** So many wait for something from elsewhere, for which the process has to stay alive. */
+export function stayAliveFor(waiting: number): void {
+  numbers[3] = waiting;
+  // While a listener is called the addon looks by itself.
+  if (!listening) addon.keepAlive();
+}
 
 /** Called with the result of a wait, or with 0 at the end of a lease. */
 export type Ended = (result: number) => void;
@@ -174,8 +201,13 @@ addon.initialize(
   (subject, result) => {
     const onEnded = listeners.get(subject);
     listeners.delete(subject);
-    onEnded?.(result);
+    listening = true;
+    try {
+      onEnded?.(result);
+    } finally {
+      listening = false;
+    }
   },
   JSON.stringify(processIdentity).slice(1, -1),
-  outcome,
+  noticeboard,
 );

@@ -3,16 +3,15 @@ import { LockTimeoutError } from './errors.js';
 import type { FileLock } from './file-lock.js';
 import { findHolders } from './find-holders.js';
 import { describeHolders } from './lock-holder.js';
-import { addon } from './native.js';
+import { stayAliveFor } from './native.js';
 import { type LockRequest, longestTimer } from './options.js';
 import { traceWait, traceWaitEnd, type WaitTrace } from './tracing.js';
 
 let pendingCount = 0;
 
-// Those who wait for something from elsewhere keep the process alive; those who hold do not.
 function count(change: 1 | -1): void {
   pendingCount += change;
-  if (pendingCount === 0 || (pendingCount === 1 && change === 1)) addon.keepAlive(pendingCount > 0);
+  if (pendingCount === 0 || (pendingCount === 1 && change === 1)) stayAliveFor(pendingCount);
 }
 
 /** The error for a wait that took too long; it says who holds the lock. */
