@@ -1,6 +1,5 @@
 #include "lock_waiter.h"
 
-#include <chrono>
 #include <utility>
 
 #include "parked_thread.h"
@@ -60,13 +59,9 @@ bool LockWaiter::Adopt() {
 
 int LockWaiter::WaitFor(int64_t milliseconds) {
   std::unique_lock<std::mutex> guard(mutex_);
+  const int64_t deadline = MonotonicNow() + milliseconds * 1'000'000;
   const auto ended = [&] { return state_ != State::kWaiting; };
-  if (milliseconds < 0) {
-    changed_.wait(guard, ended);
-    return 0;
-  }
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
-  return changed_.wait_until(guard, limit, ended) ? 0 : kContended;
+  return changed_.WaitUntil(guard, deadline, ended) ? 0 : kContended;
 }
 
 bool LockWaiter::HasEnded() {

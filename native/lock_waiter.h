@@ -7,12 +7,12 @@
 #define HOLDFAST_LOCK_WAITER_H_
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 
 #include "file_lock.h"
+#include "monotonic.h"
 
 namespace holdfast {
 
@@ -43,8 +43,8 @@ class LockWaiter final {
   // as one that nobody wants: then its result is kContended.
   bool Adopt();
 
-  // Blocks until the wait has ended, at most for that long (negative: without end). Returns
-  // kContended when the time was over first.
+  // Blocks until the wait has ended, at most for that long. Returns kContended when the time was
+  // over first.
   int WaitFor(int64_t milliseconds);
 
   bool HasEnded();
@@ -61,7 +61,7 @@ class LockWaiter final {
   void End(int result);
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  Condition changed_;
   State state_ = State::kWaiting;
   int result_ = 0;
   Stage stage_;
