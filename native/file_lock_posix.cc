@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "file_lock.h"
 #include "turnstile.h"
@@ -42,7 +43,7 @@ int Create(const char* path, mode_t permissions, Descriptor* out) {
   const int changed = Result(fchmod(static_cast<int>(*out), permissions));
   // A file system without permissions refuses, and needs none for the file's own user.
   if (changed == 0 || (permissions & S_IRWXU) == permissions) return 0;
-  Close(*out);
+  Close(std::exchange(*out, kNoDescriptor));
   return changed;
 }
 
