@@ -77,14 +77,9 @@ int TryLock(Descriptor descriptor, Mode mode) {
 int Lock(Descriptor descriptor, Mode mode, bool for_turn, const std::atomic<bool>& wanted) {
   const int fd = static_cast<int>(descriptor);
   EnterTurnstile(fd);
-  if (!wanted) {
-    LeaveTurnstile(fd);
-    return kContended;
-  }
+  if (!wanted) return kContended;
   const int result = Result(Retry([&] { return flock(fd, FlockOperation(mode)); }));
-  // Before the next one comes to the front of the queue, and looks.
   if (for_turn && result == 0) TakeTurn(fd);
-  LeaveTurnstile(fd);
   return result;
 }
 

@@ -25,6 +25,8 @@ void LockWaiter::End(int result) {
     const std::lock_guard<std::mutex> guard(mutex_);
     result_ = result;
     if (state_ == State::kWaiting) {
+      // Not before: an adopted wait stands in line until then.
+      StandAside(stage_.descriptor);
       state_ = State::kEnded;
       changed_.notify_all();
       return;
