@@ -146,7 +146,7 @@ function loadAdvice(cause: unknown): string {
 
 export const addon = load();
 
-const noticeboard = new ArrayBuffer(32);
+const noticeboard = new ArrayBuffer(40);
 const token = new BigUint64Array(noticeboard, 0, 1);
 const numbers = new Float64Array(noticeboard);
 
@@ -165,13 +165,11 @@ export const granted = {
   },
 };
 
-let listening = false;
-
 /** So many wait for something from elsewhere, for which the process has to stay alive. */
 export function stayAliveFor(waiting: number): void {
   numbers[3] = waiting;
   // While a listener is called the addon looks by itself.
-  if (!listening) addon.keepAlive();
+  if (numbers[4] === 0) addon.keepAlive();
 }
 
 /** Called with the result of a wait, or with 0 at the end of a lease. */
@@ -201,12 +199,7 @@ addon.initialize(
   (subject, result) => {
     const onEnded = listeners.get(subject);
     listeners.delete(subject);
-    listening = true;
-    try {
-      onEnded?.(result);
-    } finally {
-      listening = false;
-    }
+    onEnded?.(result);
   },
   JSON.stringify(processIdentity).slice(1, -1),
   noticeboard,
