@@ -20,6 +20,8 @@
         'native/lock_waiter.cc',
         'native/parked_thread.cc',
       ],
+      # A worker may be terminated at any instruction: what cannot be thrown any more is no fatal error.
+      'defines': [ 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS' ],
       # Only the two registration symbols are for others; hidden ones also load faster.
       'cflags_cc': [
         '-std=c++17', '-fvisibility=hidden', '-fvisibility-inlines-hidden', '-fno-rtti',

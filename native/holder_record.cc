@@ -150,7 +150,7 @@ RecordScan ScanRecord(const char* data, size_t size) {
   const size_t token = FindToken(text);
   if (token == std::string_view::npos) return scan;
   const auto end = std::from_chars(data + token, data + size, scan.token);
-  // After the last number there is the next token would be the first one.
+  // The next token after the last number that there is would be 0.
   scan.foreign = end.ec == std::errc::result_out_of_range ||
                  scan.token == std::numeric_limits<uint64_t>::max();
   return scan;
