@@ -56,6 +56,7 @@ void EndTurn(Descriptor descriptor);
 // waiter keeps those out who could share the lock with its holder, which one that nobody wants must
 // not do.
 void StandAside(Descriptor descriptor);
+// Goes to the front of the queue if nobody is in it.
 void StandInLine(Descriptor descriptor);
 
 // Whether somebody is known to be blocked in Lock() on this file: 1 or 0, never an error. A system

@@ -76,20 +76,12 @@ int TryLock(Descriptor descriptor, Mode mode) {
 
 int Lock(Descriptor descriptor, Mode mode, bool for_turn, const std::atomic<bool>& wanted) {
   const int fd = static_cast<int>(descriptor);
-  EnterTurnstile(fd);
+  EnterTurnstile(descriptor);
   if (!wanted) return kContended;
   const int result = Result(Retry([&] { return flock(fd, FlockOperation(mode)); }));
-  if (for_turn && result == 0) TakeTurn(fd);
+  if (for_turn && result == 0) TakeTurn(descriptor);
   return result;
 }
-
-void EndTurn(Descriptor descriptor) { GiveTurnUp(static_cast<int>(descriptor)); }
-
-void StandAside(Descriptor descriptor) { LeaveTurnstile(static_cast<int>(descriptor)); }
-
-void StandInLine(Descriptor descriptor) { TryTurnstile(static_cast<int>(descriptor)); }
-
-int Awaited(Descriptor descriptor) { return TurnstileOccupied(static_cast<int>(descriptor)); }
 
 int Unlock(Descriptor descriptor) {
   const int fd = static_cast<int>(descriptor);
