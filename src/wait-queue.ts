@@ -306,9 +306,18 @@ export class WaitQueue implements Successor {
   }
 
   #handOver(file: LockFile, head: Waiter, holder: Owner): void {
-    const result = this.#turn.isOver(file) ? this.#yield(file, head) : file.handOver(head.request);
+    const over = this.#turn.isOver(file);
     file.end();
+    // Whoever is told of it may do anything: take another lock, which would be the latest grant then,
+    // or have the first waiter leave.
     holder.ended();
+    if (this.#waiters.first !== head) {
+      file.forceUnlock();
+      file.recycle();
+      this.#serve();
+      return;
+    }
+    const result = over ? this.#yield(file, head) : file.handOver(head.request);
     if (this.#settle(head, file, result)) this.#serve();
   }
 

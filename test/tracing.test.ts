@@ -67,6 +67,21 @@ test.each(['hold:start', 'hold:asyncEnd'])(
   },
 );
 
+test('a lock that was handed over has its own token, whatever a subscriber locks meanwhile', async () => {
+  const [resource, other] = [temporaryResource(), temporaryResource()];
+  const first = tryLock(resource);
+  const waiting = lock(resource);
+  const takeOther = ({ resource }: { resource: string }) => {
+    if (resource !== other) tryLock(other, { minToken: 41n })?.release();
+  };
+  const subscriber = (message: unknown) => takeOther(message as { resource: string });
+  channel('tracing:holdfast:hold:asyncEnd').subscribe(subscriber);
+  first?.release();
+  channel('tracing:holdfast:hold:asyncEnd').unsubscribe(subscriber);
+  using next = await waiting;
+  expect(next.token).toBe(2n);
+});
+
 test('a wait is traced from its start to its end', async () => {
   const resource = temporaryResource();
   const first = tryLock(resource);
