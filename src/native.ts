@@ -92,12 +92,23 @@ const shipped = [
   'win32-arm64',
 ];
 
+const bundled = 'holdfast cannot find its native addon from inside a bundle: declare it external';
+
 function libc(): string {
-  // Not imported: that takes 7 ms, for a question that only Linux has.
-  const require = createRequire(import.meta.url);
-  const { familySync, GLIBC, MUSL }: typeof import('detect-libc') = require('detect-libc');
+  const { familySync, GLIBC, MUSL } = detectLibc();
   const family = familySync();
   return family === MUSL ? '.musl' : family === GLIBC ? '.glibc' : '';
+}
+
+function detectLibc(): typeof import('detect-libc') {
+  // Not imported: that takes 7 ms, for a question that only Linux has.
+  const require = createRequire(import.meta.url);
+  try {
+    return require('detect-libc');
+  } catch (cause) {
+    // Bundlers do not see that it is wanted, and leave it where it was.
+    throw new Error(bundled, { cause });
+  }
 }
 
 /** The file that was loaded, for diagnosis. */
@@ -106,9 +117,7 @@ export const addonPath = findAddon();
 function findAddon(): string {
   // Bundlers that make CommonJS leave it out.
   if ((import.meta.url as string | undefined) === undefined) {
-    throw new Error(
-      'holdfast cannot find its native addon from inside a bundle: declare it external',
-    );
+    throw new Error(bundled);
   }
   const built = fileURLToPath(new URL('../build/Release/holdfast.node', import.meta.url));
   if (existsSync(built)) return built;
