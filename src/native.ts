@@ -92,8 +92,6 @@ const shipped = [
   'win32-arm64',
 ];
 
-const bundled = 'holdfast cannot find its native addon from inside a bundle: declare it external';
-
 function libc(): string {
   const { familySync, GLIBC, MUSL } = detectLibc();
   const family = familySync();
@@ -107,7 +105,11 @@ function detectLibc(): typeof import('detect-libc') {
     return require('detect-libc');
   } catch (cause) {
     // Bundlers do not see that it is wanted, and leave it where it was.
-    throw new Error(bundled, { cause });
+    throw new Error(
+      'holdfast cannot find detect-libc, which it depends on: where a bundler took this code ' +
+        'elsewhere, declare holdfast external',
+      { cause },
+    );
   }
 }
 
@@ -117,7 +119,9 @@ export const addonPath = findAddon();
 function findAddon(): string {
   // Bundlers that make CommonJS leave it out.
   if ((import.meta.url as string | undefined) === undefined) {
-    throw new Error(bundled);
+    throw new Error(
+      'holdfast cannot find its native addon from inside a bundle: declare it external',
+    );
   }
   const built = fileURLToPath(new URL('../build/Release/holdfast.node', import.meta.url));
   if (existsSync(built)) return built;
