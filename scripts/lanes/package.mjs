@@ -54,7 +54,7 @@ async function pack() {
   for (const { name } of targets) await binaryFor(name);
   const inputs = ['native', 'prebuilds', 'scripts', 'src', 'package.json', 'binding.gyp'];
   const build = ['rolldown.config.ts', 'tsconfig.json', 'tsconfig.build.json'];
-  const texts = ['README.md', 'LICENSE'];
+  const texts = ['README.md', 'LICENSE', 'docs'];
   for (const path of [...inputs, ...build, ...texts]) {
     cpSync(join(root, path), join(folder, path), { recursive: true });
   }
