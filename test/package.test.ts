@@ -54,6 +54,8 @@ needs('npm')('the tarball has the built files and no sources, tests or build rec
   expect(paths).toContain('dist/index.js');
   expect(paths).toContain('dist/index.d.ts');
   expect(paths).toContain('package.json');
+  const pages = readFileSync(`${root}/README.md`, 'utf8').match(/docs\/[\w-]+\.md/g);
+  expect(paths).toEqual(expect.arrayContaining([...new Set(pages)]));
   expect(
     paths.filter((path) => /^(src|test|bench|native|build|scripts)\/|\.gyp$/.test(path)),
   ).toEqual([]);

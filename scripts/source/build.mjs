@@ -58,7 +58,7 @@ function build(folder) {
 function main(args) {
   if (args.length > 0) {
     process.stdout.write(usage);
-    return args[0] === '--help' ? 0 : 2;
+    return args[0] === '--help' ? 0 : 64;
   }
   // First, since the package may be installed for reading only.
   mkdirSync(release, { recursive: true });
