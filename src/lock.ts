@@ -40,7 +40,7 @@ import { Waiter } from './waiter.js';
  * ```
  */
 export function tryLock(resource: string | URL, options?: TryLockOptions): FileLock | null {
-  const request = toRequest(resource, options);
+  const request = toRequest(resource, options, tryLock);
   if (WaitQueue.at(request.lockPath) !== undefined) return null;
   const file = LockFile.take();
   const result = file.tryAcquire(request);
@@ -77,7 +77,7 @@ export function tryLock(resource: string | URL, options?: TryLockOptions): FileL
 export function lock(resource: string | URL, options?: LockOptions): Promise<FileLock> {
   // Not an async function, for which a promised lock would take three more turns of the microtasks.
   try {
-    const acquired = acquire(toRequest(resource, options));
+    const acquired = acquire(toRequest(resource, options, lock));
     return acquired instanceof FileLock ? Promise.resolve(acquired) : acquired;
   } catch (error) {
     return Promise.reject(error);
@@ -104,7 +104,7 @@ export function lock(resource: string | URL, options?: LockOptions): Promise<Fil
  * ```
  */
 export function lockSync(resource: string | URL, options?: LockSyncOptions): FileLock {
-  const request = toRequest(resource, options);
+  const request = toRequest(resource, options, lockSync);
   const deadline = performance.now() + request.timeout;
   for (;;) {
     const file = LockFile.take();

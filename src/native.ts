@@ -93,11 +93,24 @@ const shipped = [
 ];
 
 function libc(): string {
-  // Not imported: that takes 7 ms, for a question that only Linux has.
-  const require = createRequire(import.meta.url);
-  const { familySync, GLIBC, MUSL }: typeof import('detect-libc') = require('detect-libc');
+  const { familySync, GLIBC, MUSL } = detectLibc();
   const family = familySync();
   return family === MUSL ? '.musl' : family === GLIBC ? '.glibc' : '';
+}
+
+function detectLibc(): typeof import('detect-libc') {
+  // Not imported: that takes 7 ms, for a question that only Linux has.
+  const require = createRequire(import.meta.url);
+  try {
+    return require('detect-libc');
+  } catch (cause) {
+    // Bundlers do not see that it is wanted, and leave it where it was.
+    throw new Error(
+      'holdfast cannot find detect-libc, which it depends on: where a bundler took this code ' +
+        'elsewhere, declare holdfast external',
+      { cause },
+    );
+  }
 }
 
 /** The file that was loaded, for diagnosis. */

@@ -9,6 +9,7 @@ import { parseJson } from './json-text.js';
 import { type LastLine, lastLine } from './last-line.js';
 import { assertNewest, replaceFile } from './replace-file.js';
 import { type StandardSchema, validate } from './standard-schema.js';
+import { syncData } from './sync.js';
 import { syncFolder } from './temporary-file.js';
 
 /** What `jsonlStore` can be told; the options of the lock are those of `withLock`. */
@@ -66,7 +67,7 @@ export class JsonlStore<T> {
         const last = await lastLine(handle, size);
         await assertNewest(path, lock);
         this.#appendTo(handle, lock, lines, last, path);
-        await handle.datasync();
+        await syncData(handle.fd);
         if (size === 0) await syncFolder(dirname(path));
       } finally {
         await handle.close();

@@ -1,6 +1,7 @@
 import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FileLock } from '../index.js';
+import { syncFile } from './sync.js';
 
 let count = 0;
 
@@ -49,7 +50,7 @@ export async function writeTemporary(
   try {
     await write(handle);
     if (mode !== 0o600) await handle.chmod(mode);
-    await handle.sync();
+    await syncFile(handle.fd);
   } catch (error) {
     await handle.close();
     await removeIfThere(path);
@@ -68,7 +69,7 @@ export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
   const handle = await open(folder, 'r');
   try {
-    await handle.sync();
+    await syncFile(handle.fd);
   } finally {
     await handle.close();
   }
