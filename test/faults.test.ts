@@ -47,6 +47,34 @@ describe.each(['ENOLCK', 'ENOTSUP', 'ENOSYS'] as const)('a file system that says
   );
 });
 
+describe('a lock file that somebody is about to delete', () => {
+  needs('faults by LD_PRELOAD', '/proc')(
+    'is contended until its name is gone, or stays after all',
+    async () => {
+      const resource = temporaryResource();
+      const actor = await faultyActor();
+      await setFault(actor, 'UNLINKED', 1);
+      await expect(take(actor, resource, 'tryLock')).resolves.toBeNull();
+      for (const how of ['lock', 'lockSync'] as const) {
+        const attempt = actor.run(
+          async ({ holdfast }, resource, how) => {
+            const held = await holdfast[how](resource, { timeout: 50 });
+            return held.held;
+          },
+          resource,
+          how,
+        );
+        await expect(attempt).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+      }
+      const granted = take(actor, resource, 'lock');
+      await setFault(actor, 'UNLINKED', 0);
+      await expect(granted).resolves.toBe(true);
+      await letGo(actor);
+      await expect(actor.run(descriptorsOf, resource)).resolves.toBe(0);
+    },
+  );
+});
+
 describe('a lock that cannot be unlocked', () => {
   needs('faults by LD_PRELOAD')('is still held, and can be released again', async () => {
     const resource = temporaryResource();
