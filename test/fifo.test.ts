@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { type FileLock, lock, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
@@ -141,6 +141,7 @@ test('waiting readers, here and in other processes, are granted together', async
 
 /** A process whose queue never gets empty; each holder leaves a byte in the log. */
 async function busyProcess(resource: string): Promise<Actor> {
+  writeFileSync(`${resource}.log`, '');
   const actor = await Actor.start();
   await actor.run(async ({ holdfast, kept }, resource) => {
     const { appendFileSync } = process.getBuiltinModule('node:fs');

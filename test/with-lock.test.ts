@@ -67,15 +67,16 @@ test('a function may release the lock early', async () => {
 
 test('withLock rejects when releaseAll() takes the lock, even if the function never settles', async () => {
   const resource = temporaryResource();
-  let signal: AbortSignal | undefined;
-  const never = withLock(resource, (held) => {
-    ({ signal } = held);
-    return new Promise(() => {});
+  let never: Promise<unknown> | undefined;
+  const signal = await new Promise<AbortSignal>((begun) => {
+    never = withLock(resource, (held) => {
+      begun(held.signal);
+      return new Promise(() => {});
+    });
   });
-  await nextTurn();
   expect(releaseAll()).toBe(1);
   await expect(never).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
-  expect(signal?.aborted).toBe(true);
+  expect(signal.aborted).toBe(true);
   expect(isFree(resource)).toBe(true);
 });
 

@@ -61,6 +61,7 @@ const afterCross = [
   lane('musl', 25),
   lane('node-majors', 25),
   lane('arm64', 20),
+  lane('file-systems', 20),
   lane('package', 15),
   lane('bun', 15),
   lane('deno', 15),
