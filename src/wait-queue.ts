@@ -183,7 +183,9 @@ export class WaitQueue implements Successor {
       const file = unused ?? LockFile.take();
       const tried = unused === undefined ? this.#try(head, file) : status.contended;
       unused = undefined;
-      if (!this.#settle(head, file, tried)) return;
+      // An attempt has started again a hundred times by itself.
+      if (tried === status.replaced) this.#fail(head, file, tried);
+      else if (!this.#settle(head, file, tried)) return;
     }
   }
 

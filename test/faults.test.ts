@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { lock, tryLock } from 'holdfast';
 import { describe, expect } from 'vitest';
@@ -7,6 +8,7 @@ import { descriptorsOf } from './helpers/descriptors.js';
 import { faultyActor, setFault } from './helpers/faulty-actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { refuse } from './helpers/refusals.js';
 import { slowness } from './helpers/slowness.js';
 
 const { errno } = constants;
@@ -206,6 +208,43 @@ describe('no thread to wait in', () => {
     },
   );
 });
+
+describe('a lock file that is deleted again and again', () => {
+  needs('faults by LD_PRELOAD').each(['lock', 'tryLock', 'lockSync'] as const)(
+    'is an error of %s, never an endless loop',
+    async (how) => {
+      const actor = await faultyActor();
+      await setFault(actor, 'DELETED', 1);
+      const taking = take(actor, temporaryResource(), how);
+      await expect(taking).rejects.toMatchObject({ code: 'ERR_LOCK_REPLACED' });
+    },
+  );
+
+  needs('faults by LD_PRELOAD')('is one for somebody who waited for it, too', async () => {
+    const resource = temporaryResource();
+    const held = await lock(resource);
+    const actor = await faultyActor();
+    const taking = take(actor, resource, 'lock');
+    await untilBlocked(`${resource}.flock`, 1);
+    await setFault(actor, 'DELETED', 1);
+    rmSync(`${resource}.flock`);
+    held.release();
+    await expect(taking).rejects.toMatchObject({ code: 'ERR_LOCK_REPLACED' });
+  });
+});
+
+needs('built-in modules that can be patched')(
+  'a timeout is told although the file that names the holder cannot be closed',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await Actor.start();
+    await take(actor, resource, 'lock');
+    refuse('closeSync', `${resource}.flock`, 'EIO');
+    const holder = { pid: actor.pid };
+    const waiting = lock(resource, { timeout: 50 });
+    await expect(waiting).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT', holder });
+  },
+);
 
 needs('faults by LD_PRELOAD')('a full disk is ENOSPC, and nothing stays locked', async () => {
   const resource = temporaryResource();

@@ -1,0 +1,75 @@
+import { constants } from 'node:os';
+import { afterEach } from 'vitest';
+
+const fs = process.getBuiltinModule('node:fs');
+const { promises } = fs;
+const { syncBuiltinESMExports } = process.getBuiltinModule('node:module');
+
+type Code = keyof typeof constants.errno;
+type Restore = () => void;
+
+let restores: Restore[] = [];
+
+/** An error as Node makes it. */
+function refusal(code: Code, syscall: string): NodeJS.ErrnoException {
+  const error = new Error(`${code}: on purpose, ${syscall}`);
+  return Object.assign(error, { code, errno: -constants.errno[code], syscall });
+}
+
+/** Lets all system calls succeed again. */
+export function allow(): void {
+  for (const restore of restores.reverse()) restore();
+  restores = [];
+  syncBuiltinESMExports();
+}
+
+afterEach(allow);
+
+/** Makes a synchronous function of node:fs fail for one file, until `allow()`. */
+export function refuse(name: 'closeSync' | 'readFileSync', file: string, code: Code): void {
+  // biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
+  const all = fs as Record<string, any>;
+  const real = all[name];
+  const { ino } = fs.statSync(file);
+  all[name] = (first: number | string, ...rest: unknown[]) => {
+    const stats = typeof first === 'number' ? fs.fstatSync(first) : fs.statSync(first);
+    const refused = stats.ino === ino;
+    // A descriptor is closed whatever close(2) says.
+    if (refused && name === 'closeSync') real(first);
+    if (refused) throw refusal(code, name);
+    return real(first, ...rest);
+  };
+  restores.push(() => {
+    all[name] = real;
+  });
+  syncBuiltinESMExports();
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
+type Method = (...args: any[]) => unknown;
+
+/** Replaces a method of file handles that are opened from now on, but for lock files, until `allow()`. */
+export function onHandles(
+  name: 'read' | 'datasync' | 'sync' | 'close',
+  make: (real: Method) => Method,
+): void {
+  const { open } = promises;
+  promises.open = async (...args: Parameters<typeof open>) => {
+    const handle = await open(...args);
+    if (String(args[0]).endsWith('.flock')) return handle;
+    Object.defineProperty(handle, name, { value: make(handle[name].bind(handle)) });
+    return handle;
+  };
+  restores.push(() => {
+    promises.open = open;
+  });
+  syncBuiltinESMExports();
+}
+
+/** Makes a method of such handles fail; one is closed all the same. */
+export function refuseOnHandles(name: 'datasync' | 'sync' | 'close', code: Code): void {
+  onHandles(name, (real) => async () => {
+    if (name === 'close') await real();
+    throw refusal(code, name);
+  });
+}
