@@ -88,7 +88,8 @@ export class JsonStore<T> {
 
   /**
    * Reads, changes and writes the value under the lock. When this is done, the new value has reached
-   * the disk; when it rejects, the old one is still there.
+   * the disk. When it rejects, the old one is still there, unless the system failed only after the
+   * new one was published: it could not sync the folder, or not unlock.
    *
    * @returns the new value.
    * @throws whatever the function throws.

@@ -39,6 +39,11 @@ export async function removeLeftovers(path: string, lock: FileLock): Promise<voi
   }
 }
 
+/** Closes what is on the disk, or failed already: nothing is lost that an error could tell of. */
+export async function closeSynced(handle: FileHandle): Promise<void> {
+  await handle.close().catch(() => {});
+}
+
 /** Writes a new file that is on the disk when this is done, or not there. */
 export async function writeTemporary(
   path: string,
@@ -51,11 +56,11 @@ export async function writeTemporary(
     if (mode !== 0o600) await handle.chmod(mode);
     await handle.sync();
   } catch (error) {
-    await handle.close();
+    await closeSynced(handle);
     await removeIfThere(path);
     throw error;
   }
-  await handle.close();
+  await closeSynced(handle);
 }
 
 export async function discardTemporary(path: string): Promise<void> {
@@ -70,6 +75,6 @@ export async function syncFolder(folder: string): Promise<void> {
   try {
     await handle.sync();
   } finally {
-    await handle.close();
+    await closeSynced(handle);
   }
 }
