@@ -49,6 +49,17 @@ describe.each(['ENOLCK', 'ENOTSUP', 'ENOSYS'] as const)('a file system that says
   );
 });
 
+needs('faults by LD_PRELOAD')('flock() blames no file system for a mere descriptor', async () => {
+  const resource = temporaryResource();
+  const actor = await faultyActor();
+  await setFault(actor, 'LOCK', errno.ENOLCK);
+  const locking = actor.run(({ holdfast }, path) => {
+    const { openSync } = process.getBuiltinModule('node:fs');
+    return holdfast.flock(openSync(path, 'w'), 'exclusive');
+  }, resource);
+  await expect(locking).rejects.toMatchObject({ message: 'ENOLCK: no locks available, flock' });
+});
+
 describe('a lock that cannot be unlocked', () => {
   needs('faults by LD_PRELOAD')('is still held, and can be released again', async () => {
     const resource = temporaryResource();
