@@ -4,7 +4,7 @@ import { jsonlStore, jsonStore } from 'holdfast/json-store';
 import { expect } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { allow, onHandles, refuseOnHandles } from './helpers/refusals.js';
+import { allow, onHandles, refuseOnHandles, refuseToOpen } from './helpers/refusals.js';
 
 type Read = (into: Buffer, at: number, length: number, from: number) => unknown;
 
@@ -48,6 +48,16 @@ patched('what is on the disk is not undone by a close that fails', async () => {
   await jsonStore(file).write({ n: 2 });
   expect(textOf(lines)).toBe('{"n":1}\n{"n":2}\n');
   expect(JSON.parse(textOf(file))).toEqual({ n: 2 });
+  expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
+});
+
+patched('a folder that cannot be opened fails an update before it is published', async () => {
+  const file = temporaryFile('{"n":1}');
+  refuseToOpen(dirname(file), 'EMFILE');
+  const store = jsonStore(file);
+  await expect(store.write({ n: 2 })).rejects.toMatchObject({ code: 'EMFILE' });
+  await expect(store.delete()).rejects.toMatchObject({ code: 'EMFILE' });
+  expect(textOf(file)).toBe('{"n":1}');
   expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
 });
 

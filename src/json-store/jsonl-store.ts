@@ -9,7 +9,7 @@ import { parseJson } from './json-text.js';
 import { type LastLine, lastLine } from './last-line.js';
 import { assertNewest, replaceFile } from './replace-file.js';
 import { type StandardSchema, validate } from './standard-schema.js';
-import { closeSynced, syncFolder } from './temporary-file.js';
+import { closeSynced, synced } from './temporary-file.js';
 
 /** What `jsonlStore` can be told; the options of the lock are those of `withLock`. */
 export interface JsonlStoreOptions<T> extends StoreLockOptions {
@@ -68,8 +68,8 @@ export class JsonlStore<T> {
         await assertNewest(path, lock);
         const end = this.#appendTo(handle, lock, lines, last, path);
         try {
-          await handle.datasync();
-          if (size === 0) await syncFolder(dirname(path));
+          if (size > 0) await handle.datasync();
+          else await synced(dirname(path), () => handle.datasync());
         } catch (error) {
           takeBack(handle.fd, lock, end);
           throw error;

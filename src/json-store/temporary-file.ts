@@ -67,13 +67,18 @@ export async function discardTemporary(path: string): Promise<void> {
   await removeIfThere(path);
 }
 
-/** Makes a rename, a creation or a removal in this folder survive a power failure. */
-export async function syncFolder(folder: string): Promise<void> {
+/**
+ * Makes a rename, a creation or a removal in this folder survive a power failure. It is opened before: one
+ * that cannot be opened, for lack of descriptors perhaps, is told while nothing has changed.
+ */
+export async function synced<T>(folder: string, change: () => T | Promise<T>): Promise<T> {
   // Windows cannot open folders like this, and its file systems journal names by themselves.
-  if (process.platform === 'win32') return;
+  if (process.platform === 'win32') return change();
   const handle = await open(folder, 'r');
   try {
+    const result = await change();
     await handle.sync();
+    return result;
   } finally {
     await closeSynced(handle);
   }

@@ -66,6 +66,19 @@ export function onHandles(
   syncBuiltinESMExports();
 }
 
+/** Makes the opening of this path fail, until `allow()`. */
+export function refuseToOpen(path: string, code: Code): void {
+  const { open } = promises;
+  promises.open = async (...args: Parameters<typeof open>) => {
+    if (args[0] === path) throw refusal(code, 'open');
+    return open(...args);
+  };
+  restores.push(() => {
+    promises.open = open;
+  });
+  syncBuiltinESMExports();
+}
+
 /** Makes a method of such handles fail; one is closed all the same. */
 export function refuseOnHandles(name: 'datasync' | 'sync' | 'close', code: Code): void {
   onHandles(name, (real) => async () => {
