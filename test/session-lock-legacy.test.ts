@@ -1,5 +1,13 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tryLock } from 'holdfast';
@@ -136,6 +144,17 @@ test('an old holder that lives is believed, however old its file is', async () =
 });
 
 const patched = needs('built-in modules that can be patched');
+
+needs('symbolic links')(
+  'a link to nothing is waited for until the timeout, not for ever',
+  async () => {
+    const sessionFile = temporarySession();
+    symlinkSync(`${sessionFile}.gone`, `${sessionFile}.lock`, 'junction');
+    const holder = await SessionHolder.start();
+    const taking = holder.acquire('new', { sessionFile, legacy, timeoutMs: 60 });
+    await expect(taking).rejects.toThrow('session file locked');
+  },
+);
 
 patched('a file that cannot be read is not taken for an orphan', async () => {
   const sessionFile = temporarySession();

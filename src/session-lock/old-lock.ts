@@ -118,16 +118,16 @@ export class OldLock {
         await pause(settleMs, signal);
         if (readPayload(this.#path)?.token === this.#token) return;
       }
+      // Null: gone in this moment, or a link to nothing, which may stay.
       const payload = readPayload(this.#path);
-      if (payload === null) continue;
-      if (isLeftOver(this.#path, payload, staleMs || defaultStaleMs)) {
+      if (payload !== null && isLeftOver(this.#path, payload, staleMs || defaultStaleMs)) {
         removePayload(this.#path);
         isTakenOver = true;
         continue;
       }
       const left = deadline - performance.now();
       if (left <= 0) {
-        throw busy(this.#path, payload.pid === undefined ? 'unknown' : `pid=${payload.pid}`);
+        throw busy(this.#path, payload?.pid === undefined ? 'unknown' : `pid=${payload.pid}`);
       }
       await pause(Math.min(longestPollMs, pollStepMs * polls, left), signal);
       // The time to hold it begins when it is all there.
@@ -168,13 +168,8 @@ export class OldLock {
   // under that lock.
   #removeAfterLoss(): void {
     uses.delete(this.#key);
-    const again = tryLock(this.#file, { record: false });
-    if (again === null) return;
-    try {
-      this.#remove();
-    } finally {
-      again.release();
-    }
+    using again = tryLock(this.#file, { record: false });
+    if (again !== null) this.#remove();
   }
 
   #remove(): void {
