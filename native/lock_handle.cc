@@ -9,8 +9,8 @@
 namespace holdfast {
 namespace {
 
-// Each turn of the loop means that somebody deleted the file in the microsecond between open and
-// lock; whoever does that for ever deserves an error rather than a busy loop.
+// Each turn of the loop means that somebody deleted the file between open and lock, or is about to:
+// XFS drops the link count long before the name is gone.
 constexpr int kMostReopens = 100;
 
 // Twice what a woken process takes to run on a busy machine of two cores, a fiftieth of a turn.
@@ -68,7 +68,9 @@ int LockHandle::TryAcquire(const Request& request) {
     if (file_.linked) return result == kContended ? kContended : Granted(request);
     GiveBack(0);
   }
-  return kReplaced;
+  // Rather than a busy loop: whoever deletes it is at it for longer.
+  file_ = {};
+  return kContended;
 }
 
 // The same with the descriptor of the lock before this one, if it is still that of the path.

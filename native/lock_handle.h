@@ -58,8 +58,9 @@ class LockHandle final {
   ~LockHandle();
 
   // Opens the lock file and makes one attempt. After kContended the file stays open, so that the
-  // wait can begin, unless another program has it for itself (Windows): then the wait is for a
-  // moment only, and ends with kReplaced. After everything else but 0 it is closed.
+  // wait can begin, unless it is being deleted, or another program has it for itself (Windows):
+  // then the wait is for a moment only, and ends with kReplaced. After everything else but 0 it is
+  // closed.
   int TryAcquire(const Request& request);
 
   // Hands the open descriptor to a thread that waits for the lock.

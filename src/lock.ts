@@ -110,18 +110,15 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
     const file = LockFile.take();
     let result = file.tryAcquire(request);
     let granted = file;
-    let startAgain = false;
     if (result === status.contended) {
       const waited = waitSync(request, file, deadline);
       if (waited instanceof FileLock) return waited;
       ({ result, file: granted } = waited);
-      // An attempt that says so has tried again a hundred times by itself.
-      startAgain = result === status.replaced;
     }
     if (result === status.done) return new FileLock(granted, request);
     if (result === status.contended) throw timeoutError(request);
     granted.recycle();
-    if (!startAgain) throw errorFrom(result, request);
+    if (result !== status.replaced) throw errorFrom(result, request);
   }
 }
 

@@ -132,13 +132,6 @@ export function errorFrom(result: number, details: LockErrorDetails): Error {
       details,
     );
   }
-  if (result === status.replaced) {
-    return new LockError(
-      'ERR_LOCK_REPLACED',
-      `${lockPath} is deleted again and again while it is being locked`,
-      details,
-    );
-  }
   // native/lock_handle.h, Failure(): the operation stands above 16 bits of error number.
   const operation = Math.ceil(-result / 65536) - 1;
   return systemError(result + operation * 65536, syscalls[operation] ?? 'lock', lockPath);

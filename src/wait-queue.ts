@@ -173,19 +173,19 @@ export class WaitQueue implements Successor {
         this.#dropIfIdle();
         return;
       }
-      const adopted = this.#abandoned.adopt(head.request.mode);
+      const { request } = head;
+      // One attempt must not become a wait.
+      const adopted = request.timeout === 0 ? undefined : this.#abandoned.adopt(request.mode);
       if (adopted !== undefined) {
         unused?.letGo();
-        adopted.changeRequest(head.request);
-        this.#wait = { file: adopted, mode: head.request.mode };
+        adopted.changeRequest(request);
+        this.#wait = { file: adopted, mode: request.mode };
         return;
       }
       const file = unused ?? LockFile.take();
       const tried = unused === undefined ? this.#try(head, file) : status.contended;
       unused = undefined;
-      // An attempt has started again a hundred times by itself.
-      if (tried === status.replaced) this.#fail(head, file, tried);
-      else if (!this.#settle(head, file, tried)) return;
+      if (!this.#settle(head, file, tried)) return;
     }
   }
 

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { lock, tryLock } from 'holdfast';
 import { describe, expect } from 'vitest';
@@ -58,6 +57,34 @@ needs('faults by LD_PRELOAD')('flock() blames no file system for a mere descript
     return holdfast.flock(openSync(path, 'w'), 'exclusive');
   }, resource);
   await expect(locking).rejects.toMatchObject({ message: 'ENOLCK: no locks available, flock' });
+});
+
+describe('a lock file that somebody is about to delete', () => {
+  needs('faults by LD_PRELOAD', '/proc')(
+    'is contended until its name is gone, or stays after all',
+    async () => {
+      const resource = temporaryResource();
+      const actor = await faultyActor();
+      await setFault(actor, 'UNLINKED', 1);
+      await expect(take(actor, resource, 'tryLock')).resolves.toBeNull();
+      for (const how of ['lock', 'lockSync'] as const) {
+        const attempt = actor.run(
+          async ({ holdfast }, resource, how) => {
+            const held = await holdfast[how](resource, { timeout: 50 });
+            return held.held;
+          },
+          resource,
+          how,
+        );
+        await expect(attempt).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+      }
+      const granted = take(actor, resource, 'lock');
+      await setFault(actor, 'UNLINKED', 0);
+      await expect(granted).resolves.toBe(true);
+      await letGo(actor);
+      await expect(actor.run(descriptorsOf, resource)).resolves.toBe(0);
+    },
+  );
 });
 
 describe('a lock that cannot be unlocked', () => {
@@ -218,30 +245,6 @@ describe('no thread to wait in', () => {
       await expect(granted).resolves.toBe(true);
     },
   );
-});
-
-describe('a lock file that is deleted again and again', () => {
-  needs('faults by LD_PRELOAD').each(['lock', 'tryLock', 'lockSync'] as const)(
-    'is an error of %s, never an endless loop',
-    async (how) => {
-      const actor = await faultyActor();
-      await setFault(actor, 'DELETED', 1);
-      const taking = take(actor, temporaryResource(), how);
-      await expect(taking).rejects.toMatchObject({ code: 'ERR_LOCK_REPLACED' });
-    },
-  );
-
-  needs('faults by LD_PRELOAD')('is one for somebody who waited for it, too', async () => {
-    const resource = temporaryResource();
-    const held = await lock(resource);
-    const actor = await faultyActor();
-    const taking = take(actor, resource, 'lock');
-    await untilBlocked(`${resource}.flock`, 1);
-    await setFault(actor, 'DELETED', 1);
-    rmSync(`${resource}.flock`);
-    held.release();
-    await expect(taking).rejects.toMatchObject({ code: 'ERR_LOCK_REPLACED' });
-  });
 });
 
 needs('built-in modules that can be patched')(

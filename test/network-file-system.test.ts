@@ -99,6 +99,28 @@ needs('faults by LD_PRELOAD')('timeout 0 makes one attempt, however long it take
 });
 
 needs('faults by LD_PRELOAD')(
+  'one attempt does not go on with a wait that was given up',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await slowActor();
+    using held = tryLock(resource);
+    expect(held?.held).toBe(true);
+    const given = actor.run(({ holdfast, kept }, resource) => {
+      kept['controller'] = new AbortController();
+      const { signal } = kept['controller'];
+      return holdfast.lock(resource, { signal }).catch(() => 'given up');
+    }, resource);
+    await untilBlocked(`${resource}.flock`, 1);
+    const code = await actor.run(({ holdfast, kept }, resource) => {
+      kept['controller'].abort();
+      return holdfast.lock(resource, { timeout: 0 }).catch(({ code }) => code);
+    }, resource);
+    expect(code).toBe('ERR_LOCK_TIMEOUT');
+    await expect(given).resolves.toBe('given up');
+  },
+);
+
+needs('faults by LD_PRELOAD')(
   'an abort while it opens rejects at once, and leaves nothing',
   async () => {
     const resource = temporaryResource();
