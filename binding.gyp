@@ -20,6 +20,8 @@
         'native/lock_waiter.cc',
         'native/parked_thread.cc',
       ],
+      # A worker may be terminated at any instruction: what cannot be thrown any more is no fatal error.
+      'defines': [ 'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS' ],
       # Only the two registration symbols are for others; hidden ones also load faster.
       'cflags_cc': [
         '-std=c++17', '-fvisibility=hidden', '-fvisibility-inlines-hidden', '-fno-rtti',
@@ -33,8 +35,8 @@
       'conditions': [
         ['OS=="win"', {
           'sources': [
-            'native/file_lock_win.cc', 'native/os_thread_win.cc', 'native/error_win.cc',
-            'native/turnstile_win.cc',
+            'native/file_lock_win.cc', 'native/monotonic_other.cc', 'native/os_thread_win.cc',
+            'native/error_win.cc', 'native/turnstile_win.cc',
           ],
           # RtlGetLastNtStatus, which tells a pending deletion from a refusal.
           'libraries': [ 'ntdll.lib' ],
@@ -55,7 +57,8 @@
         }],
         ['OS=="linux"', {
           'sources': [
-            'native/file_status_linux.cc', 'native/static_runtime.cc', 'native/turnstile_linux.cc',
+            'native/file_status_linux.cc', 'native/monotonic_linux.cc', 'native/static_runtime.cc',
+            'native/turnstile_linux.cc',
           ],
           'defines': [ '_GNU_SOURCE' ],
           # Full RELRO; no build id, so that equal sources give equal bytes; libstdc++ inside, because
@@ -73,7 +76,11 @@
           # Templates of the standard library are visible whatever was asked for.
           'ldflags': [ '-Wl,--version-script=<(module_root_dir)/native/exports.map' ],
         }],
-        ['OS=="mac"', { 'sources': [ 'native/file_status_posix.cc', 'native/turnstile_none.cc' ] }],
+        ['OS=="mac"', {
+          'sources': [
+            'native/file_status_posix.cc', 'native/monotonic_other.cc', 'native/turnstile_none.cc',
+          ],
+        }],
         ['asan==1', {
           'cflags': [ '-fsanitize=address,undefined', '-fno-omit-frame-pointer', '-g', '-O1' ],
           'ldflags': [ '-fsanitize=address,undefined' ],

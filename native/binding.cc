@@ -1,8 +1,5 @@
 // JavaScript on one side, LockHandle on the other: arguments, results and the life of an
 // environment. src/native.ts describes the functions and validates what they are given.
-// A worker may be terminated at any instruction; what cannot be thrown any more is no fatal error
-// then.
-#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
 #include <memory>

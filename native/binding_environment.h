@@ -25,7 +25,11 @@ struct Noticeboard {
   double crashed;
   // How many wait for something from elsewhere.
   double waiting;
+  // 1 while the listener is called: then the addon looks at those by itself. Here, because a
+  // JavaScript that is terminated does not get to undo anything.
+  double listening;
 };
+static_assert(sizeof(Noticeboard) == 40);
 
 struct Environment {
   Surroundings surroundings;
@@ -83,7 +87,9 @@ inline void CallListener(Napi::Env env, Napi::Function listener, std::nullptr_t*
                                   Napi::Number::New(env, result)};
   // Not listener.Call(): an environment that is ending still runs its loop, but no JavaScript, and
   // that must not become an error of anybody.
+  environment.noticeboard->listening = 1;
   napi_call_function(env, env.Undefined(), listener, 2, arguments, nullptr);
+  environment.noticeboard->listening = 0;
   // Here, because a call from JavaScript would stand on the way of each hand-over.
   environment.KeepAlive(env);
 }

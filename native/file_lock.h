@@ -50,13 +50,15 @@ int TryLock(Descriptor descriptor, Mode mode);
 // our own: it cannot be revoked. With `for_turn` the lock is wanted again and again: where the
 // system can, other waiters leave this descriptor alone for a turn, until EndTurn() or Close().
 // Returns kContended when `wanted` is false by the time that it is the next one to get the lock.
+// Whatever it returns, StandAside() has to follow: the next one looks for the turn then.
 int Lock(Descriptor descriptor, Mode mode, bool for_turn, const std::atomic<bool>& wanted);
 void EndTurn(Descriptor descriptor);
 
-// For another thread than the one in Lock(), after a change of `wanted`; never blocks. A waiter
-// keeps those out who could share the lock with its holder, which one that nobody wants must not
-// do.
+// Also for another thread than the one in Lock(), after a change of `wanted`; never blocks. A
+// waiter keeps those out who could share the lock with its holder, which one that nobody wants must
+// not do.
 void StandAside(Descriptor descriptor);
+// Goes to the front of the queue if nobody is in it.
 void StandInLine(Descriptor descriptor);
 
 // Whether somebody is known to be blocked in Lock() on this file: 1 or 0, never an error. A system

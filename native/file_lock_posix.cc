@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "file_lock.h"
 #include "turnstile.h"
@@ -42,7 +43,7 @@ int Create(const char* path, mode_t permissions, Descriptor* out) {
   const int changed = Result(Retry([&] { return fchmod(static_cast<int>(*out), permissions); }));
   // A file system without permissions refuses, and needs none for the file's own user.
   if (changed == 0 || (permissions & S_IRWXU) == permissions) return 0;
-  Close(*out);
+  Close(std::exchange(*out, kNoDescriptor));
   return changed;
 }
 
@@ -75,25 +76,12 @@ int TryLock(Descriptor descriptor, Mode mode) {
 
 int Lock(Descriptor descriptor, Mode mode, bool for_turn, const std::atomic<bool>& wanted) {
   const int fd = static_cast<int>(descriptor);
-  EnterTurnstile(fd);
-  if (!wanted) {
-    LeaveTurnstile(fd);
-    return kContended;
-  }
+  EnterTurnstile(descriptor);
+  if (!wanted) return kContended;
   const int result = Result(Retry([&] { return flock(fd, FlockOperation(mode)); }));
-  // Before the next one comes to the front of the queue, and looks.
-  if (for_turn && result == 0) TakeTurn(fd);
-  LeaveTurnstile(fd);
+  if (for_turn && result == 0) TakeTurn(descriptor);
   return result;
 }
-
-void EndTurn(Descriptor descriptor) { GiveTurnUp(static_cast<int>(descriptor)); }
-
-void StandAside(Descriptor descriptor) { LeaveTurnstile(static_cast<int>(descriptor)); }
-
-void StandInLine(Descriptor descriptor) { TryTurnstile(static_cast<int>(descriptor)); }
-
-int Awaited(Descriptor descriptor) { return TurnstileOccupied(static_cast<int>(descriptor)); }
 
 int Unlock(Descriptor descriptor) {
   const int fd = static_cast<int>(descriptor);

@@ -4,8 +4,10 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <cstring>
+#include <limits>
 #include <string_view>
+#include <system_error>
+#include <utility>
 
 namespace holdfast {
 namespace {
@@ -137,10 +139,7 @@ RecordScan ScanRecord(const char* data, size_t size) {
   RecordScan scan;
   const std::string_view text(data, size);
   // A file system that lost power may bring back a file of the right size full of zeros.
-  if (text.find_first_not_of('\0') == std::string_view::npos) {
-    scan.empty = true;
-    return scan;
-  }
+  if (text.find_first_not_of('\0') == std::string_view::npos) return scan;
   if (text.substr(0, kHeader.size()) != kHeader) {
     scan.foreign = true;
     return scan;
@@ -149,7 +148,11 @@ RecordScan ScanRecord(const char* data, size_t size) {
   scan.held = text.size() < kStateOffset + kStateBytes ||
               text.substr(kStateOffset, kStateBytes) != kStateFree;
   const size_t token = FindToken(text);
-  if (token != std::string_view::npos) std::from_chars(data + token, data + size, scan.token);
+  if (token == std::string_view::npos) return scan;
+  const auto end = std::from_chars(data + token, data + size, scan.token);
+  // The next token after the last number that there is would be 0.
+  scan.foreign = end.ec == std::errc::result_out_of_range ||
+                 scan.token == std::numeric_limits<uint64_t>::max();
   return scan;
 }
 

@@ -40,8 +40,7 @@ bool FormatRecord(const ProcessRecord& process, const RecordDetails& details, ui
                   char* out);
 
 struct RecordScan {
-  bool empty = false;    // nothing was ever written
-  bool foreign = false;  // content that is not ours and must not be touched
+  bool foreign = false;  // content that is not ours, or cannot be, and must not be touched
   bool held = false;     // the last exclusive holder never marked its release
   uint64_t token = 0;
 };

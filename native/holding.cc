@@ -1,17 +1,8 @@
 #include "holding.h"
 
-#include <chrono>
-
 #include "lease_watchdog.h"
 
 namespace holdfast {
-
-int64_t MonotonicNow() {
-  using std::chrono::nanoseconds;
-  return std::chrono::duration_cast<nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 Holding::~Holding() { LeaseWatchdog::Get().Forget(this); }
 

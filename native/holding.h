@@ -8,13 +8,9 @@
 #include <limits>
 
 #include "file_lock.h"
+#include "monotonic.h"
 
 namespace holdfast {
-
-// Nanoseconds of a clock that no administrator can turn back.
-int64_t MonotonicNow();
-
-inline double Milliseconds(int64_t nanoseconds) { return static_cast<double>(nanoseconds) / 1e6; }
 
 class Holding final {
  public:

@@ -1,14 +1,13 @@
 #include "lease_watchdog.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "os_thread.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::seconds kLinger{1};
+constexpr int64_t kLinger = 1'000'000'000;
 
 }  // namespace
 
@@ -59,16 +58,16 @@ void LeaseWatchdog::Run(void* self) { static_cast<LeaseWatchdog*>(self)->Loop();
 void LeaseWatchdog::Loop() {
   std::unique_lock<std::mutex> guard(mutex_);
   for (;;) {
-    if (queue_.empty() && !changed_.wait_for(guard, kLinger, [&] { return !queue_.empty(); })) {
+    const int64_t now = MonotonicNow();
+    const auto any = [&] { return !queue_.empty(); };
+    if (!changed_.WaitUntil(guard, now + kLinger, any)) {
       running_ = false;
       return;
     }
     const auto [when, holding] = *queue_.begin();
-    const int64_t now = MonotonicNow();
     if (when > now) {
       // Not told when a lock is released early, which would cost each release a wake-up.
-      changed_.wait_for(
-          guard, std::min<std::chrono::nanoseconds>(kLinger, std::chrono::nanoseconds(when - now)));
+      changed_.WaitUntil(guard, std::min(now + kLinger, when));
       continue;
     }
     Unqueue(holding);

@@ -5,7 +5,6 @@
 #ifndef HOLDFAST_LEASE_WATCHDOG_H_
 #define HOLDFAST_LEASE_WATCHDOG_H_
 
-#include <condition_variable>
 #include <mutex>
 #include <set>
 #include <utility>
@@ -32,7 +31,7 @@ class LeaseWatchdog final {
   void Expire(Holding* holding, std::unique_lock<std::mutex>* guard);
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  Condition changed_;
   // The deadline may have moved away since: an entry says when to look, never what to do.
   std::set<std::pair<int64_t, Holding*>> queue_;
   bool running_ = false;

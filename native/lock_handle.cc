@@ -100,10 +100,11 @@ int LockHandle::Attempt(int64_t now) {
 int LockHandle::Begin(const Request& request, LockWaiter::Body body, LockWaiter::Ended ended) {
   CloseKept();
   EndTurn();
-  const int result = LockWaiter::Start(open_, std::move(body), std::move(ended), &waiter_);
+  const int result = LockWaiter::Start(open_, request.details.lease_ms, std::move(body),
+                                       std::move(ended), &waiter_);
   if (result != 0) return GiveBack(Failure(Operation::kThread, result));
   open_ = kNoDescriptor;
-  ChangeRequest(request);
+  wanted_ = std::make_unique<Request>(request);
   return 0;
 }
 
@@ -141,6 +142,11 @@ int LockHandle::BeginRemote(const Request& request, bool once, LockWaiter::Ended
 bool LockHandle::AbandonWait() { return waiter_ != nullptr && waiter_->Abandon(); }
 
 bool LockHandle::AdoptWait() { return waiter_ != nullptr && waiter_->Adopt(); }
+
+void LockHandle::ChangeRequest(const Request& request) {
+  wanted_ = std::make_unique<Request>(request);
+  if (waiter_ != nullptr) waiter_->LimitGrant(request.details.lease_ms);
+}
 
 int LockHandle::WaitFor(int64_t milliseconds) { return waiter_->WaitFor(milliseconds); }
 

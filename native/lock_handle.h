@@ -74,7 +74,7 @@ class LockHandle final {
   int WaitFor(int64_t milliseconds);
   bool WaitHasEnded() const { return waiter_ != nullptr && waiter_->HasEnded(); }
   // The wait goes on for somebody else, in the same mode.
-  void ChangeRequest(const Request& request) { wanted_ = std::make_unique<Request>(request); }
+  void ChangeRequest(const Request& request);
   // Takes what the ended wait was granted.
   int FinishWait();
 

@@ -1,20 +1,20 @@
 #include "lock_waiter.h"
 
-#include <chrono>
 #include <utility>
 
 #include "parked_thread.h"
 
 namespace holdfast {
 
-int LockWaiter::Start(Descriptor descriptor, Body body, Ended ended,
+int LockWaiter::Start(Descriptor descriptor, int64_t grant_ms, Body body, Ended ended,
                       std::shared_ptr<LockWaiter>* out) {
   const std::shared_ptr<LockWaiter> waiter(
-      new LockWaiter(descriptor, std::move(body), std::move(ended)));
+      new LockWaiter(descriptor, grant_ms, std::move(body), std::move(ended)));
   // The thread has a reference of its own: it outlives whoever gave the wait up.
   const int result = RunInThread([waiter] {
     waiter->End(waiter->body_(&waiter->stage_));
     waiter->ended_();
+    waiter->AwaitCollection();
   });
   if (result == 0) *out = waiter;
   return result;
@@ -26,16 +26,45 @@ void LockWaiter::End(int result) {
     const std::lock_guard<std::mutex> guard(mutex_);
     result_ = result;
     if (state_ == State::kWaiting) {
+      // Not before: an adopted wait stands in line until then.
+      StandAside(stage_.descriptor);
       state_ = State::kEnded;
       changed_.notify_all();
       return;
     }
-    state_ = State::kGivenBack;
-    result_ = kContended;
-    unwanted = stage_.descriptor.exchange(kNoDescriptor);
+    unwanted = TakeUnwanted();
   }
+  GiveBack(result, unwanted);
+}
+
+// Only for those with a limit: the event loop often wakes up on the same core, and waits for this.
+void LockWaiter::AwaitCollection() {
+  Descriptor unwanted;
+  {
+    std::unique_lock<std::mutex> guard(mutex_);
+    const auto collected = [&] { return state_ != State::kEnded; };
+    if (grant_ms_ == 0 || result_ != 0 || collected()) return;
+    const int64_t deadline = MonotonicNow() + grant_ms_ * 1'000'000;
+    if (changed_.WaitUntil(guard, deadline, collected)) return;
+    unwanted = TakeUnwanted();
+  }
+  GiveBack(0, unwanted);
+}
+
+Descriptor LockWaiter::TakeUnwanted() {
+  state_ = State::kGivenBack;
+  result_ = kContended;
+  return stage_.descriptor.exchange(kNoDescriptor);
+}
+
+void LockWaiter::GiveBack(int result, Descriptor unwanted) {
   if (result == 0) Unlock(unwanted);
   if (unwanted != kNoDescriptor) Close(unwanted);
+}
+
+void LockWaiter::LimitGrant(int64_t milliseconds) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  grant_ms_ = milliseconds;
 }
 
 bool LockWaiter::Abandon() {
@@ -60,13 +89,9 @@ bool LockWaiter::Adopt() {
 
 int LockWaiter::WaitFor(int64_t milliseconds) {
   std::unique_lock<std::mutex> guard(mutex_);
+  const int64_t deadline = MonotonicNow() + milliseconds * 1'000'000;
   const auto ended = [&] { return state_ != State::kWaiting; };
-  if (milliseconds < 0) {
-    changed_.wait(guard, ended);
-    return 0;
-  }
-  const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
-  return changed_.wait_until(guard, limit, ended) ? 0 : kContended;
+  return changed_.WaitUntil(guard, deadline, ended) ? 0 : kContended;
 }
 
 bool LockWaiter::HasEnded() {
@@ -77,6 +102,8 @@ bool LockWaiter::HasEnded() {
 int LockWaiter::Collect(Descriptor* out) {
   const std::lock_guard<std::mutex> guard(mutex_);
   *out = stage_.descriptor.exchange(kNoDescriptor);
+  if (state_ == State::kEnded) state_ = State::kCollected;
+  if (grant_ms_ > 0) changed_.notify_all();
   return result_;
 }
 

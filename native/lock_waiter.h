@@ -7,12 +7,12 @@
 #define HOLDFAST_LOCK_WAITER_H_
 
 #include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
 
 #include "file_lock.h"
+#include "monotonic.h"
 
 namespace holdfast {
 
@@ -32,8 +32,13 @@ class LockWaiter final {
   using Body = std::function<int(Stage*)>;
 
   // Starts to wait. On success the waiter owns the descriptor until Collect(); on failure (no more
-  // threads) the caller keeps it.
-  static int Start(Descriptor descriptor, Body body, Ended ended, std::shared_ptr<LockWaiter>* out);
+  // threads) the caller keeps it. See LimitGrant() for `grant_ms`.
+  static int Start(Descriptor descriptor, int64_t grant_ms, Body body, Ended ended,
+                   std::shared_ptr<LockWaiter>* out);
+
+  // Gives back what was granted and not collected for that long (0: for ever), because the event
+  // loop that should do so may be blocked, and a lease that has not begun does not end.
+  void LimitGrant(int64_t milliseconds);
 
   // Gives the wait up. Returns false when it has ended before: then Collect() has its result. From
   // then on it keeps nobody from the lock, but its place behind those who have waited for longer.
@@ -43,8 +48,8 @@ class LockWaiter final {
   // as one that nobody wants: then its result is kContended.
   bool Adopt();
 
-  // Blocks until the wait has ended, at most for that long (negative: without end). Returns
-  // kContended when the time was over first.
+  // Blocks until the wait has ended, at most for that long. Returns kContended when the time was
+  // over first.
   int WaitFor(int64_t milliseconds);
 
   bool HasEnded();
@@ -54,16 +59,20 @@ class LockWaiter final {
   int Collect(Descriptor* out);
 
  private:
-  enum class State : uint8_t { kWaiting, kAbandoned, kEnded, kGivenBack };
+  enum class State : uint8_t { kWaiting, kAbandoned, kEnded, kGivenBack, kCollected };
 
-  LockWaiter(Descriptor descriptor, Body body, Ended ended)
-      : stage_{descriptor}, body_(std::move(body)), ended_(std::move(ended)) {}
+  LockWaiter(Descriptor descriptor, int64_t grant_ms, Body body, Ended ended)
+      : grant_ms_(grant_ms), stage_{descriptor}, body_(std::move(body)), ended_(std::move(ended)) {}
   void End(int result);
+  void AwaitCollection();
+  Descriptor TakeUnwanted();
+  static void GiveBack(int result, Descriptor unwanted);
 
   std::mutex mutex_;
-  std::condition_variable changed_;
+  Condition changed_;
   State state_ = State::kWaiting;
   int result_ = 0;
+  int64_t grant_ms_;
   Stage stage_;
   const Body body_;
   const Ended ended_;

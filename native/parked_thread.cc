@@ -1,25 +1,24 @@
 #include "parked_thread.h"
 
-#include <chrono>
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <utility>
 
+#include "monotonic.h"
 #include "os_thread.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::seconds kLongestPark{1};
+constexpr int64_t kLongestPark = 1'000'000'000;
 constexpr size_t kMostParked = 4;
 
 using Job = std::function<void()>;
 
 struct Parking {
   std::mutex mutex;
-  std::condition_variable arrived;
+  Condition arrived;
   // For parked threads only: never more of them than threads.
   std::deque<Job> jobs;
   size_t parked = 0;
@@ -37,7 +36,8 @@ Job Park() {
   std::unique_lock<std::mutex> guard(parking.mutex);
   if (parking.parked >= kMostParked) return nullptr;
   ++parking.parked;
-  parking.arrived.wait_for(guard, kLongestPark, [&] { return !parking.jobs.empty(); });
+  parking.arrived.WaitUntil(guard, MonotonicNow() + kLongestPark,
+                            [&] { return !parking.jobs.empty(); });
   --parking.parked;
   if (parking.jobs.empty()) return nullptr;
   Job job = std::move(parking.jobs.front());

@@ -6,27 +6,21 @@
 // first. Programs that know nothing of it (flock(1)) still exclude ours; they are only not as
 // polite. Programs that take record locks on the whole file do not exclude ours, but find it locked
 // while somebody waits. A file system that cannot keep the queue costs fairness, never exclusion,
-// so errors are not reported.
+// so errors are not reported. The rest of it is in file_lock.h.
 #ifndef HOLDFAST_TURNSTILE_H_
 #define HOLDFAST_TURNSTILE_H_
+
+#include "file_lock.h"
 
 namespace holdfast {
 
 // Blocks until this descriptor is the first in the queue, and then for as long as somebody else has
 // a turn, which is no longer than a turn may be.
-void EnterTurnstile(int fd);
-void LeaveTurnstile(int fd);
-// Goes to the front of the queue if nobody is in it.
-void TryTurnstile(int fd);
+void EnterTurnstile(Descriptor file);
 
 // A turn belongs to whoever takes the lock in a loop. Without it the first in the queue is woken by
 // each release, and wins the lock now and then: turns end by chance, and each costs a hand-over.
-// Closing the descriptor gives it up as well.
-void TakeTurn(int fd);
-void GiveTurnUp(int fd);
-
-// Whether somebody stands in the queue: 1 or 0.
-int TurnstileOccupied(int fd);
+void TakeTurn(Descriptor file);
 
 }  // namespace holdfast
 

@@ -31,29 +31,29 @@ bool ForeignLock(const struct flock& lock) {
   return lock.l_type != F_UNLCK && lock.l_pid != kOpenFileDescription;
 }
 
-struct flock LockOn(int fd, Byte byte) {
+struct flock LockOn(Descriptor file, Byte byte) {
   struct flock lock = Locking(byte, F_WRLCK);
-  if (fcntl(fd, F_OFD_GETLK, &lock) == -1) lock.l_type = F_UNLCK;
+  if (fcntl(static_cast<int>(file), F_OFD_GETLK, &lock) == -1) lock.l_type = F_UNLCK;
   return lock;
 }
 
-bool Taken(int fd, Byte byte) {
-  const struct flock lock = LockOn(fd, byte);
+bool Taken(Descriptor file, Byte byte) {
+  const struct flock lock = LockOn(file, byte);
   return lock.l_type != F_UNLCK && !ForeignLock(lock);
 }
 
-int SetLock(int fd, Byte byte, int16_t type, int command = F_OFD_SETLK) {
+int SetLock(Descriptor file, Byte byte, int16_t type, int command = F_OFD_SETLK) {
   struct flock lock = Locking(byte, type);
-  return fcntl(fd, command, &lock);
+  return fcntl(static_cast<int>(file), command, &lock);
 }
 
 // In steps, because whoever has the turn may need less of it; no longer than the turn, because it
 // may have let the lock go and be busy with something else; and a little less, because a thread
 // that is asleep when the lock comes free is late.
-void SitOutTurn(int fd) {
+void SitOutTurn(Descriptor file) {
   constexpr int kSteps = 4;
   constexpr auto kStep = kTurn * 9 / 10 / kSteps;
-  for (int step = 0; step < kSteps && Taken(fd, Byte::kTurn); ++step) {
+  for (int step = 0; step < kSteps && Taken(file, Byte::kTurn); ++step) {
     // The 50 us that the kernel may add by itself are for programs that have time.
     prctl(PR_SET_TIMERSLACK, 1UL);
     std::this_thread::sleep_for(kStep);
@@ -62,24 +62,24 @@ void SitOutTurn(int fd) {
 
 }  // namespace
 
-void EnterTurnstile(int fd) {
-  const bool first = SetLock(fd, Byte::kQueue, F_WRLCK) == 0;
-  if (!first && !ForeignLock(LockOn(fd, Byte::kQueue))) {
-    while (SetLock(fd, Byte::kQueue, F_WRLCK, F_OFD_SETLKW) == -1 && errno == EINTR) {
+void EnterTurnstile(Descriptor file) {
+  const bool first = SetLock(file, Byte::kQueue, F_WRLCK) == 0;
+  if (!first && !ForeignLock(LockOn(file, Byte::kQueue))) {
+    while (SetLock(file, Byte::kQueue, F_WRLCK, F_OFD_SETLKW) == -1 && errno == EINTR) {
     }
   }
-  SitOutTurn(fd);
+  SitOutTurn(file);
 }
 
-void TryTurnstile(int fd) { SetLock(fd, Byte::kQueue, F_WRLCK); }
+void StandInLine(Descriptor file) { SetLock(file, Byte::kQueue, F_WRLCK); }
 
-void LeaveTurnstile(int fd) { SetLock(fd, Byte::kQueue, F_UNLCK); }
+void StandAside(Descriptor file) { SetLock(file, Byte::kQueue, F_UNLCK); }
 
 // A shared lock, because the one before may not have noticed yet that its turn is over.
-void TakeTurn(int fd) { SetLock(fd, Byte::kTurn, F_RDLCK); }
+void TakeTurn(Descriptor file) { SetLock(file, Byte::kTurn, F_RDLCK); }
 
-void GiveTurnUp(int fd) { SetLock(fd, Byte::kTurn, F_UNLCK); }
+void EndTurn(Descriptor file) { SetLock(file, Byte::kTurn, F_UNLCK); }
 
-int TurnstileOccupied(int fd) { return Taken(fd, Byte::kQueue) ? 1 : 0; }
+int Awaited(Descriptor file) { return Taken(file, Byte::kQueue) ? 1 : 0; }
 
 }  // namespace holdfast

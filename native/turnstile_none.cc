@@ -4,16 +4,16 @@
 
 namespace holdfast {
 
-void EnterTurnstile(int) {}
+void EnterTurnstile(Descriptor) {}
 
-void LeaveTurnstile(int) {}
+void StandAside(Descriptor) {}
 
-void TryTurnstile(int) {}
+void StandInLine(Descriptor) {}
 
-void TakeTurn(int) {}
+void TakeTurn(Descriptor) {}
 
-void GiveTurnUp(int) {}
+void EndTurn(Descriptor) {}
 
-int TurnstileOccupied(int) { return 0; }
+int Awaited(Descriptor) { return 0; }
 
 }  // namespace holdfast

@@ -27,6 +27,7 @@ const commonFlags = [
   ...['-fno-exceptions', '-Wall', '-Wextra', '-Wpedantic', '-Wconversion', '-Werror'],
   ...['-ffunction-sections', '-fdata-sections', '-DNAPI_VERSION=8'],
   ...['-DNODE_ADDON_API_DISABLE_CPP_EXCEPTIONS', '-DNODE_GYP_MODULE_NAME=holdfast'],
+  '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
   ...['-isystem', join(headers, 'include'), '-isystem', relative('.', addonApi)],
   ...['-shared', '-s'],
 ];

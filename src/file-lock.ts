@@ -68,7 +68,7 @@ export class FileLock implements Disposable, AsyncDisposable {
         hold: this.#hold,
         label: this.label,
         since: addon.monotonicMs(),
-        stack: stackOf(request),
+        stack: request.stack,
       });
       if (this.#hold.lease > 0) joinLease(this.#hold, this);
       return;
@@ -85,7 +85,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       label: this.label,
       leakCheck: request.leakCheck,
       lease: request.lease,
-      stack: stackOf(request),
+      stack: request.stack,
       since: granted.since,
       number: file.number,
       ended: false,
@@ -296,13 +296,6 @@ export class FileLock implements Disposable, AsyncDisposable {
     if (result < 0) throw errorFrom(result, this);
     if (result !== status.done) this.assertHeld();
   }
-}
-
-function stackOf({ captureStack }: LockRequest): string | null {
-  if (!captureStack) return null;
-  const taken = new Error('taken here');
-  Error.captureStackTrace(taken, FileLock);
-  return taken.stack ?? null;
 }
 
 // Outside the class, so that it is no closure over the lock.

@@ -92,7 +92,8 @@ export function parseHolderRecord(content: string): HolderRecord | null {
 
 /**
  * Whether a file that begins like this belongs to somebody else, and is left as it is. As
- * native/holder_record.cc decides it: neither empty, nor zeros, nor a record of any version.
+ * native/holder_record.cc decides it: neither empty, nor zeros, nor a record of any version. A record
+ * whose token has no next one is refused there as well.
  */
 export function isForeign(content: string): boolean {
   return /[^\0]/.test(content) && !content.startsWith('{"holdfast":');

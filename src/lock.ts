@@ -40,7 +40,7 @@ import { Waiter } from './waiter.js';
  * ```
  */
 export function tryLock(resource: string | URL, options?: TryLockOptions): FileLock | null {
-  const request = toRequest(resource, options);
+  const request = toRequest(resource, options, tryLock);
   if (WaitQueue.at(request.lockPath) !== undefined) return null;
   const file = LockFile.take();
   const result = file.tryAcquire(request);
@@ -77,7 +77,7 @@ export function tryLock(resource: string | URL, options?: TryLockOptions): FileL
 export function lock(resource: string | URL, options?: LockOptions): Promise<FileLock> {
   // Not an async function, for which a promised lock would take three more turns of the microtasks.
   try {
-    const acquired = acquire(toRequest(resource, options));
+    const acquired = acquire(toRequest(resource, options, lock));
     return acquired instanceof FileLock ? Promise.resolve(acquired) : acquired;
   } catch (error) {
     return Promise.reject(error);
@@ -104,25 +104,21 @@ export function lock(resource: string | URL, options?: LockOptions): Promise<Fil
  * ```
  */
 export function lockSync(resource: string | URL, options?: LockSyncOptions): FileLock {
-  const request = toRequest(resource, options);
+  const request = toRequest(resource, options, lockSync);
   const deadline = performance.now() + request.timeout;
   for (;;) {
     const file = LockFile.take();
-    let result = file.tryAcquire(request);
-    let granted = file;
-    if (result === status.contended) {
-      const waited = waitSync(request, file, deadline);
-      if (waited instanceof FileLock) return waited;
-      ({ result, file: granted } = waited);
-    }
-    if (result === status.done) return new FileLock(granted, request);
+    let result: number | FileLock = file.tryAcquire(request);
+    if (result === status.done) return new FileLock(file, request);
+    if (result === status.contended) result = waitSync(request, file, deadline);
+    else file.recycle();
+    if (typeof result !== 'number') return result;
     if (result === status.contended) throw timeoutError(request);
-    granted.recycle();
     if (result !== status.replaced) throw errorFrom(result, request);
   }
 }
 
-function waitSync(request: LockRequest, opened: LockFile, deadline: number) {
+function waitSync(request: LockRequest, opened: LockFile, deadline: number): FileLock | number {
   const queue = isRemotePath(request.lockPath)
     ? WaitQueue.ofRemote(request.lockPath)
     : WaitQueue.of(opened, request.lockPath);
@@ -133,13 +129,13 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number) {
     queue.decline(opened);
     const shared = shareAgain(own, request);
     if (shared !== null) return shared;
-    if (left <= 0) return { result: status.contended, file: opened };
+    if (left <= 0) return status.contended;
     throw new LockDeadlockError(
       `waiting for ${request.resource} would never end: this thread holds it and cannot release it while it is blocked`,
       request,
     );
   }
-  return queue.waitSync(request, opened, left);
+  return queue.waitSync(request, opened, left, (file) => new FileLock(file, request));
 }
 
 /** Takes a lock at once where that is possible, else promises it. */

@@ -93,11 +93,24 @@ const shipped = [
 ];
 
 function libc(): string {
-  // Not imported: that takes 7 ms, for a question that only Linux has.
-  const require = createRequire(import.meta.url);
-  const { familySync, GLIBC, MUSL }: typeof import('detect-libc') = require('detect-libc');
+  const { familySync, GLIBC, MUSL } = detectLibc();
   const family = familySync();
   return family === MUSL ? '.musl' : family === GLIBC ? '.glibc' : '';
+}
+
+function detectLibc(): typeof import('detect-libc') {
+  // Not imported: that takes 7 ms, for a question that only Linux has.
+  const require = createRequire(import.meta.url);
+  try {
+    return require('detect-libc');
+  } catch (cause) {
+    // Bundlers do not see that it is wanted, and leave it where it was.
+    throw new Error(
+      'holdfast cannot find detect-libc, which it depends on: where a bundler took this code ' +
+        'elsewhere, declare holdfast external',
+      { cause },
+    );
+  }
 }
 
 /** The file that was loaded, for diagnosis. */
@@ -146,7 +159,7 @@ function loadAdvice(cause: unknown): string {
 
 export const addon = load();
 
-const noticeboard = new ArrayBuffer(32);
+const noticeboard = new ArrayBuffer(40);
 const token = new BigUint64Array(noticeboard, 0, 1);
 const numbers = new Float64Array(noticeboard);
 
@@ -165,13 +178,11 @@ export const granted = {
   },
 };
 
-let listening = false;
-
 /** So many wait for something from elsewhere, for which the process has to stay alive. */
 export function stayAliveFor(waiting: number): void {
   numbers[3] = waiting;
   // While a listener is called the addon looks by itself.
-  if (!listening) addon.keepAlive();
+  if (numbers[4] === 0) addon.keepAlive();
 }
 
 /** Called with the result of a wait, or with 0 at the end of a lease. */
@@ -201,12 +212,7 @@ addon.initialize(
   (subject, result) => {
     const onEnded = listeners.get(subject);
     listeners.delete(subject);
-    listening = true;
-    try {
-      onEnded?.(result);
-    } finally {
-      listening = false;
-    }
+    onEnded?.(result);
   },
   JSON.stringify(processIdentity).slice(1, -1),
   noticeboard,

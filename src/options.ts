@@ -63,7 +63,8 @@ export interface LockRequest {
   readonly label: string | null;
   readonly lease: number;
   readonly leakCheck: number;
-  readonly captureStack: boolean;
+  /** Of the call that asks for the lock, where it is to be kept. */
+  readonly stack: string | null;
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
   readonly reentrant: boolean;
@@ -185,7 +186,7 @@ function plainRequest(path: string): LockRequest {
     label: null,
     lease: 0,
     leakCheck: 0,
-    captureStack: false,
+    stack: null,
     timeout: Number.POSITIVE_INFINITY,
     signal: undefined,
     reentrant: false,
@@ -198,8 +199,24 @@ function plainRequest(path: string): LockRequest {
   return request;
 }
 
-/** Validates what a caller gave; throws `TypeError` with `ERR_INVALID_ARG_VALUE` for what it cannot use. */
-export function toRequest(resource: string | URL, options?: LockOptions): LockRequest {
+type Entry = (...args: never[]) => unknown;
+
+// Now, because whoever has waited is granted the lock from elsewhere.
+function stackAt(entry: Entry): string | null {
+  const taken = new Error('taken here');
+  Error.captureStackTrace(taken, entry);
+  return taken.stack ?? null;
+}
+
+/**
+ * Validates what a caller gave to the function `entry`, whose caller comes first in a stack; throws
+ * `TypeError` with `ERR_INVALID_ARG_VALUE` for what it cannot use.
+ */
+export function toRequest(
+  resource: string | URL,
+  options?: LockOptions,
+  entry: Entry = toRequest,
+): LockRequest {
   const plain =
     latest !== undefined && resource === latest.resource
       ? latest
@@ -234,7 +251,7 @@ export function toRequest(resource: string | URL, options?: LockOptions): LockRe
       options.leakCheck === undefined
         ? 0
         : duration('leakCheck', options.leakCheck, Number.MIN_VALUE),
-    captureStack: boolean('captureStack', options.captureStack ?? false),
+    stack: boolean('captureStack', options.captureStack ?? false) ? stackAt(entry) : null,
     timeout:
       options.timeout === undefined
         ? Number.POSITIVE_INFINITY

@@ -55,8 +55,11 @@ export abstract class PendingLock {
   /** Takes this out of wherever it waits. */
   protected abstract cancel(): void;
 
-  resolve(lock: FileLock | Promise<FileLock>): void {
-    if (this.#end()) this.#resolve(lock);
+  /** False when it had ended before: then nobody will have the lock. */
+  resolve(lock: FileLock | Promise<FileLock>): boolean {
+    const ended = this.#end();
+    if (ended) this.#resolve(lock);
+    return ended;
   }
 
   reject(error: unknown): void {

@@ -73,6 +73,7 @@ function hint(code: string, syscall: string, path?: string): string {
     return ` (this file system, ${name}, does not keep locks: set lockPath to a file on a local one)`;
   }
   if (code === 'ELOOP') return ' (a symbolic link is not followed at the lock path: remove it)';
+  if (code === 'EISDIR') return ' (a folder cannot be locked: set lockPath to a file in it)';
   if (code === 'ENAMETOOLONG') return ' (set lockPath to a file with a shorter name)';
   if (code === 'ENOENT') return ' (the folder must exist: create it first)';
   if (syscall === syscalls.at(-1)) return ' (no thread to wait in: raise the process limit)';
@@ -114,7 +115,7 @@ export function errorFrom(result: number, details: LockErrorDetails): Error {
   if (result === status.notRegular) {
     return new LockError(
       'ERR_LOCK_NOT_REGULAR',
-      `${lockPath} is not a regular file: remove it or set lockPath to another one`,
+      `${lockPath} is not a regular file: set lockPath to another one, or remove it if it was planted there`,
       details,
     );
   }

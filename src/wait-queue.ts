@@ -107,10 +107,16 @@ export class WaitQueue implements Successor {
   }
 
   /**
-   * Waits in the kernel with this thread blocked, at most for that long; answers `status.contended`
-   * when the time is over. Asynchronous waiters may go on with the wait that is left behind then.
+   * Waits in the kernel with this thread blocked, at most for that long, and has the granted file
+   * taken, or answers why there is none: `status.contended` when the time is over. Asynchronous
+   * waiters may go on with the wait that is left behind then.
    */
-  waitSync(request: LockRequest, opened: LockFile, milliseconds: number) {
+  waitSync<T>(
+    request: LockRequest,
+    opened: LockFile,
+    milliseconds: number,
+    take: (file: LockFile) => T,
+  ): T | number {
     // Those who wait here could do nothing with a grant while their thread is blocked.
     this.#leaveWait();
     const adopted = this.#abandoned.adopt(request.mode);
@@ -120,21 +126,22 @@ export class WaitQueue implements Successor {
     }
     const file = adopted ?? opened;
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
-    if (result !== status.done) {
-      file.discard();
-    } else if (file.waitFor(milliseconds) === status.done) {
-      result = file.finishWait();
-      // Adopted in the moment in which it ended as one that nobody wants: once more.
-      if (result === status.contended) {
-        file.discard();
-        result = status.replaced;
+    try {
+      if (result === status.done) {
+        if (file.waitFor(milliseconds) !== status.done) {
+          this.#abandoned.add(file, request.mode);
+          return status.contended;
+        }
+        result = file.finishWait();
+        // Before the others here, one of whom may share the lock: what was granted is known of the latest.
+        if (result === status.done) return take(file);
       }
-    } else {
-      this.#abandoned.add(file, request.mode);
-      result = status.contended;
+      file.letGo();
+      // Adopted in the moment in which it ended as one that nobody wants: once more.
+      return result === status.contended ? status.replaced : result;
+    } finally {
+      this.#serve();
     }
-    this.#serve();
-    return { result, file };
   }
 
   /** Lets go of a file that was opened for a wait here that will not be. */
@@ -299,9 +306,18 @@ export class WaitQueue implements Successor {
   }
 
   #handOver(file: LockFile, head: Waiter, holder: Owner): void {
-    const result = this.#turn.isOver(file) ? this.#yield(file, head) : file.handOver(head.request);
+    const over = this.#turn.isOver(file);
     file.end();
+    // Whoever is told of it may do anything: take another lock, which would be the latest grant then,
+    // or have the first waiter leave.
     holder.ended();
+    if (this.#waiters.first !== head) {
+      file.forceUnlock();
+      file.recycle();
+      this.#serve();
+      return;
+    }
+    const result = over ? this.#yield(file, head) : file.handOver(head.request);
     if (this.#settle(head, file, result)) this.#serve();
   }
 

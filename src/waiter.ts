@@ -1,3 +1,4 @@
+import { dispose } from './dispose.js';
 import { FileLock } from './file-lock.js';
 import type { Hold, LockFile } from './lock-file.js';
 import type { LockRequest } from './options.js';
@@ -31,7 +32,9 @@ export class Waiter extends PendingLock {
 
   grant(file: LockFile): void {
     try {
-      this.resolve(new FileLock(file, this.request));
+      const lock = new FileLock(file, this.request);
+      // Whoever is told of the grant may have ended the wait.
+      if (!this.resolve(lock)) lock[dispose]();
     } catch (error) {
       this.reject(error);
     }

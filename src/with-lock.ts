@@ -54,7 +54,7 @@ export function withLock<T>(
     const implied = typeof optionsOrFn === 'function';
     const fn = implied ? optionsOrFn : maybeFn;
     if (typeof fn !== 'function') throw invalid('fn', 'a function', fn);
-    const acquired = acquire(toRequest(resource, implied ? undefined : optionsOrFn));
+    const acquired = acquire(toRequest(resource, implied ? undefined : optionsOrFn, withLock));
     if (acquired instanceof FileLock) {
       const outcome = run(acquired, fn);
       return outcome instanceof Promise ? outcome : Promise.resolve(outcome);

@@ -14,12 +14,13 @@ import { needs } from './helpers/needs.js';
 const syscall = expect.stringMatching(/^(open|CreateFile)$/);
 
 describe('at the lock path,', () => {
-  test('a folder is EISDIR', async () => {
+  test('a folder is EISDIR, and the message says what to do', async () => {
     const resource = temporaryResource();
     mkdirSync(`${resource}.flock`);
     for (const error of await failures(resource)) {
       expect(error).toMatchObject({ code: 'EISDIR', syscall, path: `${resource}.flock` });
       expect(getSystemErrorName(error.errno ?? 0)).toBe('EISDIR');
+      expect(error.message).toContain('set lockPath to a file in it');
     }
   });
 

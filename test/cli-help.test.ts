@@ -31,7 +31,7 @@ describe.each(['run', 'status', 'prune', 'doctor'])('holdfast %s', (command) => 
   test('says in one line what it cannot use', async () => {
     const { code, stdout, stderr } = await holdfast(command, '--bogus').ended;
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
-    expect(stderr).toMatch(/^holdfast: Unknown option '--bogus'[^\n]*\n$/);
+    expect(stderr).toMatch(/^holdfast: Unknown option '--bogus': see --help\n$/);
   });
 });
 

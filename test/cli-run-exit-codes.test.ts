@@ -67,6 +67,7 @@ describe('holdfast run exits with', () => {
     ['an unknown option', 64, (file) => ['--bogus', file, 'true']],
     ['no FILE', 64, () => []],
     ['no COMMAND', 64, (file) => [file]],
+    ['more than a line after -c', 64, (file) => [file, '-c', 'true', 'more']],
     ['-w without a number', 64, (file) => ['-w', 'x', file, 'true']],
     ['-E out of range', 64, (file) => ['-E', '256', file, 'true']],
     ['a folder that is not there', 66, (file) => [`${file}/below/it`, 'true']],

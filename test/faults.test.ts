@@ -305,3 +305,22 @@ needs('sh', '/proc')('no descriptor left is EMFILE, and nothing is lost', async 
   expect(outcome.codes).toEqual(['EMFILE open', 'EMFILE open', 'EMFILE open']);
   expect(outcome.held).toBe(true);
 });
+
+// The number of what was closed is the next one to be given out.
+needs('faults by LD_PRELOAD')('a refused fileMode closes no descriptor twice', async () => {
+  const resource = temporaryResource();
+  const actor = await faultyActor();
+  await setFault(actor, 'MODE', errno.EPERM);
+  const outcome = await actor.run(async ({ holdfast }, resource) => {
+    const { fstatSync, openSync } = process.getBuiltinModule('node:fs');
+    const codeOf = ({ code }: NodeJS.ErrnoException) => code;
+    const refused = await holdfast.lock(resource, { fileMode: 0o644 }).catch(codeOf);
+    const opened = openSync('/dev/null', 'r');
+    // With the same handle.
+    try {
+      holdfast.tryLock(`${resource}/none`);
+    } catch {}
+    return { refused, open: fstatSync(opened).isCharacterDevice() };
+  }, resource);
+  expect(outcome).toEqual({ refused: 'EPERM', open: true });
+});

@@ -114,6 +114,21 @@ test('a token larger than what a number can hold is kept exactly', () => {
   expect(held?.previousHolder?.token).toBe(9007199254740993n);
 });
 
+test.each(['18446744073709551615', '18446744073709551616', '99999999999999999999'])(
+  'a token of %s, which leaves no room for a next one, is refused and left as it is',
+  (token) => {
+    const resource = temporaryResource();
+    const content = craftRecord({ ...members, token });
+    writeFileSync(`${resource}.flock`, content);
+    for (const mode of ['exclusive', 'shared'] as const) {
+      expect(() => tryLock(resource, { mode })).toThrow(
+        expect.objectContaining({ code: 'ERR_LOCK_FOREIGN_FILE' }),
+      );
+    }
+    expect(recordOf(resource)).toBe(content);
+  },
+);
+
 test('with record: false nothing is written, and there is no token', () => {
   const resource = temporaryResource();
   using held = tryLock(resource, { record: false });

@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { jsonlStore, jsonStore } from 'holdfast/json-store';
 import { expect } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { allow, onHandles, refuseOnHandles, refuseToOpen } from './helpers/refusals.js';
+import { allow, onHandles, refuseToClose, refuseToOpen, refuseToSync } from './helpers/refusals.js';
+
+const { jsonlStore, jsonStore } = await import('holdfast/json-store');
 
 type Read = (into: Buffer, at: number, length: number, from: number) => unknown;
 
@@ -26,7 +27,7 @@ patched.each([
 ])('an append to %s that cannot be synced is taken back', async (_, before, after) => {
   const file = temporaryFile(before);
   const store = jsonlStore<{ n: number }>(file);
-  refuseOnHandles('datasync', 'ENOSPC');
+  refuseToSync('fdatasync', 'ENOSPC');
   await expect(store.append([{ n: 2 }, { n: 3 }])).rejects.toMatchObject({ code: 'ENOSPC' });
   expect(textOf(file)).toBe(after);
   allow();
@@ -36,14 +37,14 @@ patched.each([
 
 patched('a new file whose folder cannot be synced stays empty', async () => {
   const file = temporaryFile();
-  refuseOnHandles('sync', 'EIO');
+  refuseToSync('fsync', 'EIO');
   await expect(jsonlStore(file).append({ n: 1 })).rejects.toMatchObject({ code: 'EIO' });
   expect(textOf(file)).toBe('');
 });
 
 patched('what is on the disk is not undone by a close that fails', async () => {
   const [lines, file] = [temporaryFile('{"n":1}\n'), temporaryFile()];
-  refuseOnHandles('close', 'EIO');
+  refuseToClose('EIO');
   await jsonlStore(lines).append({ n: 2 });
   await jsonStore(file).write({ n: 2 });
   expect(textOf(lines)).toBe('{"n":1}\n{"n":2}\n');
@@ -63,9 +64,9 @@ patched('a folder that cannot be opened fails an update before it is published',
 
 patched('an update that cannot be synced leaves the old file and nothing beside it', async () => {
   const file = temporaryFile('{"n":1}');
-  refuseOnHandles('sync', 'EIO');
-  refuseOnHandles('close', 'EIO');
-  await expect(jsonStore(file).write({ n: 2 })).rejects.toMatchObject({ syscall: 'sync' });
+  refuseToSync('fsync', 'EIO');
+  refuseToClose('EIO');
+  await expect(jsonStore(file).write({ n: 2 })).rejects.toMatchObject({ syscall: 'fsync' });
   expect(textOf(file)).toBe('{"n":1}');
   expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
 });

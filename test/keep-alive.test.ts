@@ -2,6 +2,7 @@ import { lock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
 import { startModule } from './helpers/program.js';
 import { patience } from './helpers/slowness.js';
 
@@ -83,3 +84,35 @@ test('process.exit ends a process with a blocked wait at once', async () => {
   expect((await waiting.ended).code).toBe(7);
   expect(held.held).toBe(true);
 });
+
+needs('a debugger that ends what runs')(
+  'a process waits on although what it was told of an earlier lock was ended by a debugger',
+  async () => {
+    const [leased, resource] = [temporaryResource(), temporaryResource()];
+    const held = await lock(resource);
+    const waiting = startModule(
+      `${library}
+      const { Session } = process.getBuiltinModule('node:inspector');
+      const session = new Session();
+      session.connect();
+      globalThis.leased = holdfast.tryLock(${JSON.stringify(leased)}, { lease: 1 });
+      const until = setInterval(() => {}, 1_000);
+      leased.signal.addEventListener('abort', () => {
+        setImmediate(async () => {
+          const wait = holdfast.lock(resource);
+          clearInterval(until);
+          setTimeout(() => console.log('waited'), 50).unref();
+          console.log('granted', (await wait).held);
+        });
+        session.post('Runtime.terminateExecution');
+        const end = performance.now() + 10_000;
+        while (performance.now() < end);
+        console.log('was not ended');
+      });`,
+      resource,
+    );
+    await Promise.race([waiting.printed('waited'), waiting.ended]);
+    held.release();
+    expect(await waiting.ended).toMatchObject({ code: 0, stdout: 'waited\ngranted true\n' });
+  },
+);

@@ -184,6 +184,26 @@ test('a leak is reported once, with its age, and with who took the lock where ca
   ]);
 });
 
+test('with captureStack the stack begins where the lock was asked for, also when it was waited for', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  const details = await actor.run(async ({ holdfast }, path) => {
+    const found: (string | undefined)[] = [];
+    process.on('warning', ({ detail }: Error & { detail?: string }) => found.push(detail));
+    const first = holdfast.tryLock(path);
+    async function askAndForget() {
+      await holdfast.lock(path, { captureStack: true });
+    }
+    const asked = askAndForget();
+    first?.release();
+    await asked;
+    await holdfast.reclaimLeaked();
+    await new Promise(setImmediate);
+    return found;
+  }, resource);
+  expect(details).toEqual([expect.stringMatching(/^Error: taken here\n +at askAndForget /)]);
+});
+
 test('reclaimLeaked() calls that come together share one collection', async () => {
   const [first, second] = [reclaimLeaked(), reclaimLeaked()];
   expect(first).toBe(second);

@@ -1,7 +1,17 @@
+import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FileLock, LockExpiredError, lock, lockSync, tryLock, withLock } from 'holdfast';
+import {
+  type FileLock,
+  inspect,
+  LockExpiredError,
+  lock,
+  lockSync,
+  tryLock,
+  withLock,
+} from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
+import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
@@ -38,6 +48,34 @@ test('a holder whose event loop is blocked loses the lock on time', async () => 
   const waited = await atBest(limit, holdOfBlocked);
   expect(waited).toBeGreaterThanOrEqual(1_990);
   expect(waited).toBeLessThan(limit);
+});
+
+test('a waiter whose event loop is blocked loses on time what it is granted, and goes on waiting', async () => {
+  const resource = temporaryResource();
+  const held = lockSync(resource);
+  const waiter = await Actor.start();
+  const granted = waiter.next('granted');
+  const gate = `${resource}.gate`;
+  await waiter.run(
+    ({ holdfast, emit }, path, gate) => {
+      const { existsSync } = process.getBuiltinModule('node:fs');
+      holdfast.lock(path, { lease: 300 }).then((lock) => emit('granted', lock.held));
+      setImmediate(() => {
+        while (!existsSync(gate));
+      });
+    },
+    resource,
+    gate,
+  );
+  await untilBlocked(`${resource}.flock`, 1);
+  held.release();
+  while ((await inspect(resource)).state !== 'exclusive');
+  // Without an end: nothing opens the gate before.
+  const next = await lock(resource);
+  writeFileSync(gate, '');
+  await untilBlocked(`${resource}.flock`, 1);
+  next.release();
+  expect(await granted).toBe(true);
 });
 
 needs('POSIX signals')(

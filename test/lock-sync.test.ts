@@ -36,6 +36,15 @@ test('lockSync blocks until another process lets go', async () => {
   expect(held.held).toBe(true);
 });
 
+test('lockSync has its own token, whoever of its thread shares the lock', async () => {
+  const resource = temporaryResource();
+  await holderFor(resource, 50);
+  const other = lock(resource, { mode: 'shared', record: false });
+  using held = lockSync(resource, { mode: 'shared' });
+  expect(held.token).toBe(1n);
+  (await other).release();
+});
+
 test('lockSync wakes within its timeout, not at its end', async () => {
   const resource = temporaryResource();
   await holderFor(resource, 50);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
 
@@ -54,6 +55,8 @@ needs('npm')('the tarball has the built files and no sources, tests or build rec
   expect(paths).toContain('dist/index.js');
   expect(paths).toContain('dist/index.d.ts');
   expect(paths).toContain('package.json');
+  const pages = readFileSync(`${root}/README.md`, 'utf8').match(/docs\/[\w-]+\.md/g);
+  expect(paths).toEqual(expect.arrayContaining([...new Set(pages)]));
   expect(
     paths.filter((path) => /^(src|test|bench|native|build|scripts)\/|\.gyp$/.test(path)),
   ).toEqual([]);
@@ -97,4 +100,25 @@ test('every export can be required from CommonJS', async () => {
     });
     expect(await program.ended, id).toMatchObject({ code: 0, stdout: 'true\n' });
   }
+});
+
+// They are bundled, and a second copy of what they share would see neither these locks nor these classes.
+test('locks that the other entry points take are among those of the main one', async () => {
+  const source = `
+    const { FileLock, LockLostError, heldLocks, releaseAll } = require('holdfast');
+    const { acquireSessionWriteLock } = require('holdfast/session-lock');
+    const { jsonStore } = require('holdfast/json-store');
+    const folder = process.argv[1];
+    (async () => {
+      const { lock } = await acquireSessionWriteLock({ sessionFile: folder + '/a.jsonl' });
+      console.log(lock instanceof FileLock, heldLocks().length);
+      releaseAll();
+      try { lock.assertHeld(); } catch (error) { console.log(error instanceof LockLostError); }
+      await jsonStore(folder + '/b.json').updateOr({}, (value, lock) => {
+        console.log(lock instanceof FileLock, heldLocks().length);
+        return value;
+      });
+    })();`;
+  const program = start(process.execPath, ['-e', source, temporaryFolder()], { cwd: root });
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'true 1\ntrue\ntrue 1\n' });
 });

@@ -1,7 +1,7 @@
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { moduleCommand, start } from './helpers/program.js';
@@ -34,3 +34,10 @@ needs('symbolic links')(
     expect(await failureOf(join(folder, 'dist', 'index.js'))).toContain('declare it external');
   },
 );
+
+test('taken elsewhere by a bundler, away from its dependency, it says to be left out', async () => {
+  const folder = temporaryFolder();
+  cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  expect(await failureOf(join(folder, 'dist', 'index.js'))).toMatch(/declare \w+ external/);
+});

@@ -13,7 +13,7 @@ const harness = fileURLToPath(new URL('./fixtures/harness.cc', import.meta.url))
 /** The sources of this system but those that need Node. */
 function sources(): string[] {
   return readdirSync(native)
-    .filter((name) => name.endsWith('.cc') && !/^binding|win|_none|status_posix/.test(name))
+    .filter((name) => name.endsWith('.cc') && !/^binding|win|_none|_other|status_posix/.test(name))
     .map((name) => join(native, name));
 }
 

@@ -50,6 +50,38 @@ test('a subscriber that releases what is being released does it no harm', () => 
   expect(second?.held).toBe(true);
 });
 
+test.each(['hold:start', 'hold:asyncEnd'])(
+  'a subscriber to %s that ends the wait in the moment of its grant leaves no lock behind',
+  async (name) => {
+    const resource = temporaryResource();
+    const first = tryLock(resource);
+    const controller = new AbortController();
+    const waiting = lock(resource, { signal: controller.signal });
+    const abort = () => controller.abort();
+    channel(`tracing:holdfast:${name}`).subscribe(abort);
+    first?.release();
+    channel(`tracing:holdfast:${name}`).unsubscribe(abort);
+    await expect(waiting).rejects.toThrow('abort');
+    using next = tryLock(resource);
+    expect(next?.held).toBe(true);
+  },
+);
+
+test('a lock that was handed over has its own token, whatever a subscriber locks meanwhile', async () => {
+  const [resource, other] = [temporaryResource(), temporaryResource()];
+  const first = tryLock(resource);
+  const waiting = lock(resource);
+  const takeOther = ({ resource }: { resource: string }) => {
+    if (resource !== other) tryLock(other, { minToken: 41n })?.release();
+  };
+  const subscriber = (message: unknown) => takeOther(message as { resource: string });
+  channel('tracing:holdfast:hold:asyncEnd').subscribe(subscriber);
+  first?.release();
+  channel('tracing:holdfast:hold:asyncEnd').unsubscribe(subscriber);
+  using next = await waiting;
+  expect(next.token).toBe(2n);
+});
+
 test('a wait is traced from its start to its end', async () => {
   const resource = temporaryResource();
   const first = tryLock(resource);

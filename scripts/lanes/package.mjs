@@ -53,8 +53,9 @@ async function pack() {
   const folder = emptyFolder('checkout');
   for (const { name } of targets) await binaryFor(name);
   const inputs = ['native', 'prebuilds', 'scripts', 'src', 'package.json', 'binding.gyp'];
-  const texts = ['tsconfig.json', 'tsconfig.build.json', 'README.md', 'LICENSE'];
-  for (const path of [...inputs, ...texts]) {
+  const build = ['rolldown.config.ts', 'tsconfig.json', 'tsconfig.build.json'];
+  const texts = ['README.md', 'LICENSE', 'docs'];
+  for (const path of [...inputs, ...build, ...texts]) {
     cpSync(join(root, path), join(folder, path), { recursive: true });
   }
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction');

@@ -51,7 +51,6 @@ function build(folder) {
     stdio: 'inherit',
   });
   if (status !== 0) return false;
-  mkdirSync(release, { recursive: true });
   copyFileSync(join(folder, 'build', 'Release', 'holdfast.node'), join(release, 'holdfast.node'));
   return true;
 }
@@ -59,8 +58,10 @@ function build(folder) {
 function main(args) {
   if (args.length > 0) {
     process.stdout.write(usage);
-    return args[0] === '--help' ? 0 : 2;
+    return args[0] === '--help' ? 0 : 64;
   }
+  // First, since the package may be installed for reading only.
+  mkdirSync(release, { recursive: true });
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-build-'));
   try {
     if (!build(folder)) return 1;

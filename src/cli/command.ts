@@ -66,7 +66,11 @@ function attempt<T>(parsing: () => T): T {
   try {
     return parsing();
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    // Its advice to put the option behind two dashes would make it a FILE here.
+    const { message } = error as Error;
+    throw new UsageError(
+      message.replace(/\. To specify a positional argument .*/s, ': see --help'),
+    );
   }
 }
 

@@ -8,6 +8,11 @@ export const suffix = '.flock';
 /** What was met: a lock file, or a folder that could not be searched. */
 export type Found = { lockPath: string } | { lockPath: string; error: Error };
 
+// Node replaces what is not UTF-8 in names, and so finds nothing there.
+async function isNameless(path: string): Promise<boolean> {
+  return path.includes('\ufffd') && !(await exists(path));
+}
+
 /** The lock files in a folder and its subfolders, in the order of their names; links are not followed. */
 export async function* lockFilesIn(folder: string): AsyncGenerator<Found> {
   let entries: Dirent[];
@@ -22,8 +27,12 @@ export async function* lockFilesIn(folder: string): AsyncGenerator<Found> {
   }
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) yield* lockFilesIn(path);
-    else if (entry.isFile() && entry.name.endsWith(suffix)) yield { lockPath: path };
+    const isLockFile = entry.isFile() && entry.name.endsWith(suffix);
+    if ((entry.isDirectory() || isLockFile) && (await isNameless(path))) {
+      const error = new Error(`${path} cannot be opened: its name is not UTF-8`);
+      yield { lockPath: path, error };
+    } else if (entry.isDirectory()) yield* lockFilesIn(path);
+    else if (isLockFile) yield { lockPath: path };
   }
 }
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { isUtf8 } from 'node:buffer';
 import { existsSync, readFileSync } from 'node:fs';
 import { type Command, complain, HelpWanted, helpOf, UsageError } from './command.js';
 import { exitCode, exitCodeFor } from './exit-codes.js';
@@ -46,7 +47,16 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version;
 }
 
+// Node has replaced what is not UTF-8: another file would be locked, and another command run.
+function refuseLostBytes(args: string[]): void {
+  const commandLine = '/proc/self/cmdline';
+  if (!args.some((arg) => arg.includes('\ufffd')) || !existsSync(commandLine)) return;
+  if (isUtf8(readFileSync(commandLine))) return;
+  throw new UsageError('an argument is not UTF-8, and Node.js cannot tell what it was: rename it');
+}
+
 async function main([name, ...args]: string[]): Promise<number> {
+  refuseLostBytes(args);
   if (name === '--version' || name === '-V') {
     process.stdout.write(`${version()}\n`);
     return exitCode.ok;

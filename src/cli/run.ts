@@ -52,8 +52,11 @@ function toCommand(words: string[]): CommandLine {
   if ((first === '-c' || first === '--command') && second !== undefined && more.length === 0) {
     return { line: second };
   }
+  if (first === '-c' || first === '--command') {
+    throw new UsageError(`${first} takes one SHELL COMMAND, and nothing after it`);
+  }
   const [program, ...args] = first === '--' ? words.slice(1) : words;
-  if (program === undefined || first === '-c' || first === '--command') {
+  if (program === undefined) {
     throw new UsageError('a COMMAND is missing: holdfast run FILE -- COMMAND [ARGUMENT...]');
   }
   return { program, args };

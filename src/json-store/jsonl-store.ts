@@ -9,6 +9,7 @@ import { parseJson } from './json-text.js';
 import { type LastLine, lastLine } from './last-line.js';
 import { assertNewest, replaceFile } from './replace-file.js';
 import { type StandardSchema, validate } from './standard-schema.js';
+import { syncData } from './sync.js';
 import { closeSynced, synced } from './temporary-file.js';
 
 /** What `jsonlStore` can be told; the options of the lock are those of `withLock`. */
@@ -68,8 +69,8 @@ export class JsonlStore<T> {
         await assertNewest(path, lock);
         const end = this.#appendTo(handle, lock, lines, last, path);
         try {
-          if (size > 0) await handle.datasync();
-          else await synced(dirname(path), () => handle.datasync());
+          if (size > 0) await syncData(handle.fd);
+          else await synced(dirname(path), () => syncData(handle.fd));
         } catch (error) {
           takeBack(handle.fd, lock, end);
           throw error;

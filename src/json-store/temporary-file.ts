@@ -1,6 +1,7 @@
 import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FileLock } from '../index.js';
+import { syncFile } from './sync.js';
 
 let count = 0;
 
@@ -54,7 +55,7 @@ export async function writeTemporary(
   try {
     await write(handle);
     if (mode !== 0o600) await handle.chmod(mode);
-    await handle.sync();
+    await syncFile(handle.fd);
   } catch (error) {
     await closeSynced(handle);
     await removeIfThere(path);
@@ -77,7 +78,7 @@ export async function synced<T>(folder: string, change: () => T | Promise<T>): P
   const handle = await open(folder, 'r');
   try {
     const result = await change();
-    await handle.sync();
+    await syncFile(handle.fd);
     return result;
   } finally {
     await closeSynced(handle);

@@ -68,6 +68,20 @@ const patchedModules = `
   import('node:fs').then(({ existsSync }) => console.log(existsSync('.')));
 `;
 
+// Whether a process goes on after its debugger has ended what ran.
+const termination = `
+  const { Session } = process.getBuiltinModule('node:inspector');
+  const session = new Session();
+  session.connect();
+  setTimeout(() => console.log('went on'), 100);
+  process.getBuiltinModule('node:fs').stat('.', () => {
+    session.post('Runtime.terminateExecution');
+    const end = performance.now() + 1_000;
+    while (performance.now() < end);
+    console.log('was not ended');
+  });
+`;
+
 /** What an attempt in an empty folder shows; one that throws shows that it does not work. */
 function shows(attempt: (folder: string) => boolean): boolean {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-needs-'));
@@ -165,6 +179,7 @@ const probes = {
     printed(moduleInContext, '--experimental-vm-modules') === 'in a context',
   'a flag that refuses addons': () =>
     printed(refusalOfAddons, '--no-addons') === 'ERR_DLOPEN_DISABLED',
+  'a debugger that ends what runs': () => printed(termination) === 'went on',
   'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
   tmux: () => runs('tmux', '-V'),
   Linux: () => process.platform === 'linux',

@@ -48,11 +48,29 @@ export function refuse(name: 'closeSync' | 'readFileSync', file: string, code: C
 // biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
 type Method = (...args: any[]) => unknown;
 
+const refusedSyncs = new Map<string, Code>();
+
+// At once, because whoever makes promises of them does so when it is loaded: load it after this.
+for (const name of ['fsync', 'fdatasync']) {
+  // biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
+  const all = fs as Record<string, any>;
+  const real = all[name];
+  all[name] = (fd: number, done: (error: unknown) => void) => {
+    const code = refusedSyncs.get(name);
+    if (code === undefined) real(fd, done);
+    else setImmediate(done, refusal(code, name));
+  };
+}
+syncBuiltinESMExports();
+
+/** Makes such calls fail, until `allow()`. */
+export function refuseToSync(name: 'fsync' | 'fdatasync', code: Code): void {
+  refusedSyncs.set(name, code);
+  restores.push(() => refusedSyncs.delete(name));
+}
+
 /** Replaces a method of file handles that are opened from now on, but for lock files, until `allow()`. */
-export function onHandles(
-  name: 'read' | 'datasync' | 'sync' | 'close',
-  make: (real: Method) => Method,
-): void {
+export function onHandles(name: 'read' | 'close', make: (real: Method) => Method): void {
   const { open } = promises;
   promises.open = async (...args: Parameters<typeof open>) => {
     const handle = await open(...args);
@@ -79,10 +97,10 @@ export function refuseToOpen(path: string, code: Code): void {
   syncBuiltinESMExports();
 }
 
-/** Makes a method of such handles fail; one is closed all the same. */
-export function refuseOnHandles(name: 'datasync' | 'sync' | 'close', code: Code): void {
-  onHandles(name, (real) => async () => {
-    if (name === 'close') await real();
-    throw refusal(code, name);
+/** Makes closing of such handles fail, which are closed all the same. */
+export function refuseToClose(code: Code): void {
+  onHandles('close', (real) => async () => {
+    await real();
+    throw refusal(code, 'close');
   });
 }

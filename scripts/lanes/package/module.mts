@@ -7,6 +7,8 @@ import {
   tryLock,
   withLock,
 } from 'holdfast';
+import { type JsonStore, jsonStore } from 'holdfast/json-store';
+import { acquireSessionWriteLock, type SessionWriteLock } from 'holdfast/session-lock';
 
 const options: LockOptions = { mode: 'shared', timeout: 1000, label: 'types' };
 
@@ -27,3 +29,7 @@ export const result: Promise<number> = withLock('c', { lease: 1000 }, async (hel
 
 // @ts-expect-error the mode is one of two words
 tryLock('d', { mode: 'upgrade' });
+
+export const store: JsonStore<{ count: number }> = jsonStore('e.json', { indent: 0 });
+
+export const session: Promise<SessionWriteLock> = acquireSessionWriteLock({ sessionFile: 'f' });

@@ -29,7 +29,8 @@ export async function compileTypes(folder, check) {
     for (const [moduleResolution, { module, files }] of Object.entries(resolutions)) {
       const config = join(folder, `tsconfig.${moduleResolution}.json`);
       const compilerOptions = {
-        ...{ strict: true, skipLibCheck: false, noEmit: true, types: ['node'] },
+        ...{ strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false },
+        ...{ noEmit: true, types: ['node'] },
         ...{ target: 'es2022', lib: ['es2023', 'esnext.disposable'], module, moduleResolution },
       };
       writeFileSync(config, JSON.stringify({ compilerOptions, files }));
