@@ -22,6 +22,8 @@ enum class Mode : uint8_t { kShared, kExclusive };
 inline constexpr int kContended = 1;
 // What stands at the path is not a regular file, so locking it would guard nothing.
 inline constexpr int kNotRegular = 2;
+// The descriptor was opened for reading only.
+inline constexpr int kReadOnly = 6;
 
 struct FileStatus {
   uint64_t volume = 0;
@@ -72,7 +74,8 @@ int GetStatusAt(const std::string& path, FileStatus* out);
 
 // Reads at most `size` bytes from the file's start and sets `*count`.
 int Read(Descriptor descriptor, char* buffer, size_t size, size_t* count);
-// Writes all of `size` bytes at `offset` or fails; a short write is reported as no space.
+// Writes all of `size` bytes at `offset` or fails; a short write is reported as no space. Returns
+// kReadOnly for a descriptor that Open() gave to somebody who does not write.
 int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset);
 
 // Whether GetStatusAt() is so much cheaper than Open() and Close() that a descriptor is worth

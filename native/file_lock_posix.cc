@@ -12,7 +12,7 @@
 namespace holdfast {
 namespace {
 
-// No signal may cut a system call short: the loop stands here and nowhere else.
+// No signal may cut a system call short.
 template <typename Call>
 auto Retry(Call call) -> decltype(call()) {
   decltype(call()) result;
@@ -40,7 +40,7 @@ int OpenWith(const char* path, int flags, mode_t permissions, Descriptor* out) {
 int Create(const char* path, mode_t permissions, Descriptor* out) {
   const int result = OpenWith(path, O_RDWR | O_CREAT | O_EXCL, permissions & S_IRWXU, out);
   if (result != 0) return result;
-  const int changed = Result(fchmod(static_cast<int>(*out), permissions));
+  const int changed = Result(Retry([&] { return fchmod(static_cast<int>(*out), permissions); }));
   // A file system without permissions refuses, and needs none for the file's own user.
   if (changed == 0 || (permissions & S_IRWXU) == permissions) return 0;
   Close(std::exchange(*out, kNoDescriptor));
@@ -102,7 +102,7 @@ int Read(Descriptor descriptor, char* buffer, size_t size, size_t* count) {
 int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset) {
   const int fd = static_cast<int>(descriptor);
   const ssize_t put = Retry([&] { return pwrite(fd, buffer, size, static_cast<off_t>(offset)); });
-  if (put == -1) return -errno;
+  if (put == -1) return errno == EBADF ? kReadOnly : -errno;
   return static_cast<size_t>(put) == size ? 0 : -ENOSPC;
 }
 

@@ -187,7 +187,8 @@ int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset)
   OVERLAPPED position = At(offset);
   DWORD put = 0;
   if (!WriteFile(ToHandle(descriptor), buffer, static_cast<DWORD>(size), &put, &position)) {
-    return LastErrorNumber();
+    const int error = LastErrorNumber();
+    return error == kErrorAccessDenied ? kReadOnly : error;
   }
   return put == size ? 0 : kErrorNoSpace;
 }

@@ -19,7 +19,10 @@ int GetStatx(int directory, const char* path, int flags, FileStatus* out) {
   struct statx status;
   // By its number: musl has the function only since 1.2.5, and a binary that asks for it by name
   // does not load with an older one.
-  if (syscall(SYS_statx, directory, path, flags, kFields, &status) == -1) return -errno;
+  while (syscall(SYS_statx, directory, path, flags, kFields, &status) == -1) {
+    // A network file system may be interrupted there as well.
+    if (errno != EINTR) return -errno;
+  }
   if (!S_ISREG(status.stx_mode)) return kNotRegular;
   out->volume = makedev(status.stx_dev_major, status.stx_dev_minor);
   out->file = status.stx_ino;

@@ -228,6 +228,8 @@ int LockHandle::StampRecord(const Request& request, uint64_t stamped) {
   token_ += 1;
   if (!FormatRecord(surroundings_->process, request.details, token_, buffer)) return kTooLong;
   const int result = Write(open_, buffer, sizeof buffer, 0);
+  // Taken over from somebody who does not write; opening it anew tells why that may not be.
+  if (result == kReadOnly) return kReplaced;
   if (result != 0) return Failure(Operation::kWrite, result);
   stamped_ = true;
   return 0;

@@ -30,6 +30,13 @@ export function findHolders(lockPath: string, askKernel: boolean): LockHolder[] 
   } catch {
     return [];
   } finally {
-    if (fd !== undefined) closeSync(fd);
+    closeQuietly(fd);
   }
+}
+
+// Closed whatever it says, and nothing was written; whoever asks has a timeout to report.
+function closeQuietly(fd: number | undefined): void {
+  try {
+    if (fd !== undefined) closeSync(fd);
+  } catch {}
 }

@@ -66,8 +66,9 @@ export function isRemote(path: string): boolean {
 
 const cannotLock = new Set(['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
 
-function hint(code: string, syscall: string, path: string): string {
-  if (syscall === syscalls[2] && cannotLock.has(code)) {
+function hint(code: string, syscall: string, path?: string): string {
+  // The file of a mere descriptor may be anywhere, and has no lockPath.
+  if (path !== undefined && syscall === syscalls[2] && cannotLock.has(code)) {
     const name = fileSystemOf(path) ?? 'unknown';
     return ` (this file system, ${name}, does not keep locks: set lockPath to a file on a local one)`;
   }
@@ -99,7 +100,7 @@ export function systemError(errno: number, syscall: string, path?: string): Node
   const [code, text] = describe(errno);
   const where = path === undefined ? '' : ` '${path}'`;
   const error: NodeJS.ErrnoException = new Error(
-    printable(`${code}: ${text}, ${syscall}${where}${hint(code, syscall, path ?? '.')}`),
+    printable(`${code}: ${text}, ${syscall}${where}${hint(code, syscall, path)}`),
   );
   error.errno = errno;
   error.code = code;

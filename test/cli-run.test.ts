@@ -139,6 +139,23 @@ needs('root').each(['run', 'run --inherit'])(
   },
 );
 
+const statFails = `
+  const fs = process.getBuiltinModule('node:fs');
+  fs.statSync = () => { throw Object.assign(new Error('EIO: on purpose'), { code: 'EIO' }); };
+  process.getBuiltinModule('node:module').syncBuiltinESMExports();
+`;
+
+needs('built-in modules that can be patched', 'POSIX signals')(
+  'holdfast run --inherit fails when it cannot tell which file it has locked',
+  async () => {
+    const preload = `--import=data:text/javascript,${encodeURIComponent(statFails)}`;
+    const options = { env: { ...process.env, NODE_OPTIONS: preload } };
+    const command = ['run', '--inherit', lockFile(), ...node('')];
+    const { code, stderr } = await holdfastWith(options, ...command).ended;
+    expect({ code, stderr }).toEqual({ code: 74, stderr: 'holdfast: EIO: on purpose\n' });
+  },
+);
+
 test.each([[], ['--inherit']])('holdfast run %s refuses a folder', async (...flags) => {
   const folder = temporaryFolder();
   const { code, stdout, stderr } = await holdfast('run', ...flags, folder, ...waits).ended;

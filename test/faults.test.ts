@@ -7,6 +7,7 @@ import { descriptorsOf } from './helpers/descriptors.js';
 import { faultyActor, setFault } from './helpers/faulty-actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { refuse } from './helpers/refusals.js';
 import { slowness } from './helpers/slowness.js';
 
 const { errno } = constants;
@@ -45,6 +46,17 @@ describe.each(['ENOLCK', 'ENOTSUP', 'ENOSYS'] as const)('a file system that says
       await expect(take(actor, resource, how)).resolves.toBe(true);
     },
   );
+});
+
+needs('faults by LD_PRELOAD')('flock() blames no file system for a mere descriptor', async () => {
+  const resource = temporaryResource();
+  const actor = await faultyActor();
+  await setFault(actor, 'LOCK', errno.ENOLCK);
+  const locking = actor.run(({ holdfast }, path) => {
+    const { openSync } = process.getBuiltinModule('node:fs');
+    return holdfast.flock(openSync(path, 'w'), 'exclusive');
+  }, resource);
+  await expect(locking).rejects.toMatchObject({ message: 'ENOLCK: no locks available, flock' });
 });
 
 describe('a lock file that somebody is about to delete', () => {
@@ -234,6 +246,19 @@ describe('no thread to wait in', () => {
     },
   );
 });
+
+needs('built-in modules that can be patched')(
+  'a timeout is told although the file that names the holder cannot be closed',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await Actor.start();
+    await take(actor, resource, 'lock');
+    refuse('closeSync', `${resource}.flock`, 'EIO');
+    const holder = { pid: actor.pid };
+    const waiting = lock(resource, { timeout: 50 });
+    await expect(waiting).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT', holder });
+  },
+);
 
 needs('faults by LD_PRELOAD')('a full disk is ENOSPC, and nothing stays locked', async () => {
   const resource = temporaryResource();

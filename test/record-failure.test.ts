@@ -139,6 +139,27 @@ needs('root')(
   },
 );
 
+needs('root')(
+  'a lock that is handed over by one who may only read is opened anew to write the record',
+  async () => {
+    const folder = temporaryFolder('/tmp');
+    chmodSync(folder, 0o755);
+    const resource = `${folder}/resource`;
+    tryLock(resource, { fileMode: 0o644 })?.release();
+    const nobody = await Actor.start({ uid: 65534, gid: 65534 });
+    const failure = await nobody.run(async ({ holdfast }, resource) => {
+      const shared = await holdfast.lock(resource, { mode: 'shared' });
+      const next = holdfast.lock(resource, { record: false });
+      const last = holdfast.lock(resource).catch(({ code, syscall }) => ({ code, syscall }));
+      shared.release();
+      (await next).release();
+      return last;
+    }, resource);
+    expect(failure).toEqual({ code: 'EACCES', syscall: 'open' });
+    expect((await inspect(resource)).state).toBe('free');
+  },
+);
+
 needs('faults by LD_PRELOAD')('a foreign file is refused before anything is written', async () => {
   const lockPath = temporaryResource();
   writeFileSync(lockPath, 'data');

@@ -1,5 +1,13 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tryLock } from 'holdfast';
@@ -7,6 +15,7 @@ import { acquireFileLock, acquireSessionWriteLock, withFileLock } from 'holdfast
 import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { allow, refuse } from './helpers/refusals.js';
 import { type Kind, SessionHolder } from './helpers/session-holder.js';
 import { slowness } from './helpers/slowness.js';
 import { startZombie } from './helpers/zombie.js';
@@ -132,6 +141,48 @@ test('an old holder that lives is believed, however old its file is', async () =
   utimesSync(`${sessionFile}.lock`, 1, 1);
   const waiting = acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60, staleMs: 1 });
   await expect(waiting).rejects.toThrow('session file locked');
+});
+
+const patched = needs('built-in modules that can be patched');
+
+needs('symbolic links')(
+  'a link to nothing is waited for until the timeout, not for ever',
+  async () => {
+    const sessionFile = temporarySession();
+    symlinkSync(`${sessionFile}.gone`, `${sessionFile}.lock`, 'junction');
+    const holder = await SessionHolder.start();
+    const taking = holder.acquire('new', { sessionFile, legacy, timeoutMs: 60 });
+    await expect(taking).rejects.toThrow('session file locked');
+  },
+);
+
+patched('a file that cannot be read is not taken for an orphan', async () => {
+  const sessionFile = temporarySession();
+  writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid: process.ppid }));
+  utimesSync(`${sessionFile}.lock`, 1, 1);
+  refuse('readFileSync', `${sessionFile}.lock`, 'EACCES');
+  const taking = acquireSessionWriteLock({ sessionFile, legacy });
+  await expect(taking).rejects.toMatchObject({ code: 'EACCES' });
+  expect(existsSync(`${sessionFile}.lock`)).toBe(true);
+  using free = tryLock(sessionFile);
+  expect(free?.held).toBe(true);
+});
+
+patched('a file that cannot be read for a while is kept and removed after that', async () => {
+  const sessionFile = temporarySession();
+  const { lock, release } = await acquireSessionWriteLock({ sessionFile, legacy, staleMs: 40 });
+  refuse('readFileSync', `${sessionFile}.lock`, 'EMFILE');
+  const [warning] = await once(process, 'warning');
+  expect(warning).toMatchObject({ cause: { code: 'EMFILE' } });
+  allow();
+  const before = payload(sessionFile)['createdAt'];
+  await until(() => (payloadOrNull(sessionFile)?.['createdAt'] ?? before) !== before);
+  refuse('readFileSync', `${sessionFile}.lock`, 'EMFILE');
+  await release();
+  expect(lock.held).toBe(false);
+  expect(existsSync(`${sessionFile}.lock`)).toBe(true);
+  allow();
+  await until(() => !existsSync(`${sessionFile}.lock`));
 });
 
 test('a file of this pid from before this process started is of an earlier container', async () => {

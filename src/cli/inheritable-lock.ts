@@ -24,12 +24,9 @@ function openRegular(path: string): number {
 }
 
 function isAt(path: string, fd: number): boolean {
-  try {
-    const [open, named] = [fstatSync(fd, { bigint: true }), statSync(path, { bigint: true })];
-    return open.ino === named.ino && open.dev === named.dev;
-  } catch {
-    return false;
-  }
+  const open = fstatSync(fd, { bigint: true });
+  const named = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return named !== undefined && open.ino === named.ino && open.dev === named.dev;
 }
 
 /**

@@ -7,7 +7,7 @@ import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
 import { parseJson } from './json-text.js';
 import { assertNewest, replaceFile, type Version } from './replace-file.js';
 import { type StandardSchema, validate } from './standard-schema.js';
-import { syncFolder } from './temporary-file.js';
+import { synced } from './temporary-file.js';
 
 /** What `jsonStore` can be told; the options of the lock are those of `withLock`. */
 export interface JsonStoreOptions<T> extends StoreLockOptions {
@@ -35,6 +35,16 @@ interface Loaded<T> {
 
 function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
+function removeIfThere(path: string): boolean {
+  try {
+    unlinkSync(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
 }
 
 function isMovedAside(error: unknown): boolean {
@@ -88,7 +98,8 @@ export class JsonStore<T> {
 
   /**
    * Reads, changes and writes the value under the lock. When this is done, the new value has reached
-   * the disk; when it rejects, the old one is still there.
+   * the disk. When it rejects, the old one is still there, unless the system failed only after the
+   * new one was published: it could not sync the folder, or not unlock.
    *
    * @returns the new value.
    * @throws whatever the function throws.
@@ -146,15 +157,10 @@ export class JsonStore<T> {
   delete(): Promise<boolean> {
     return this.#file.exclusively(async (path, lock) => {
       await assertNewest(path, lock);
-      lock.renew();
-      try {
-        unlinkSync(path);
-      } catch (error) {
-        if (isMissing(error)) return false;
-        throw error;
-      }
-      await syncFolder(dirname(path));
-      return true;
+      return synced(dirname(path), () => {
+        lock.renew();
+        return removeIfThere(path);
+      });
     });
   }
 
@@ -176,9 +182,10 @@ export class JsonStore<T> {
       if (!this.#isToBeMoved(error)) throw error;
       const time = new Date().toISOString().replaceAll(':', '-');
       const backup = `${path}.corrupt-${time}-${lock.token}`;
-      lock.renew();
-      renameSync(path, backup);
-      await syncFolder(dirname(path));
+      await synced(dirname(path), () => {
+        lock.renew();
+        renameSync(path, backup);
+      });
       const { line, column, reason } = error;
       throw new JsonFileError(path, { line, column }, reason, backup);
     }

@@ -10,7 +10,7 @@ import { type LastLine, lastLine } from './last-line.js';
 import { assertNewest, replaceFile } from './replace-file.js';
 import { type StandardSchema, validate } from './standard-schema.js';
 import { syncData } from './sync.js';
-import { syncFolder } from './temporary-file.js';
+import { closeSynced, synced } from './temporary-file.js';
 
 /** What `jsonlStore` can be told; the options of the lock are those of `withLock`. */
 export interface JsonlStoreOptions<T> extends StoreLockOptions {
@@ -53,7 +53,8 @@ export class JsonlStore<T> {
    * @throws {JsonChangedError} (`ERR_JSON_CHANGED`) when the file was changed meanwhile.
    * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses an entry.
    * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when an entry has no JSON.
-   * @throws {Error} with Node's shape when the operating system refuses; nothing was appended then.
+   * @throws {Error} with Node's shape when the operating system refuses; nothing was appended then,
+   *   unless `syscall` says that only the unlocking failed.
    */
   async append(entries: T | readonly T[]): Promise<void> {
     const list: readonly T[] = Array.isArray(entries) ? entries : [entries as T];
@@ -66,11 +67,16 @@ export class JsonlStore<T> {
         const { size } = await handle.stat();
         const last = await lastLine(handle, size);
         await assertNewest(path, lock);
-        this.#appendTo(handle, lock, lines, last, path);
-        await syncData(handle.fd);
-        if (size === 0) await syncFolder(dirname(path));
+        const end = this.#appendTo(handle, lock, lines, last, path);
+        try {
+          if (size > 0) await syncData(handle.fd);
+          else await synced(dirname(path), () => syncData(handle.fd));
+        } catch (error) {
+          takeBack(handle.fd, lock, end);
+          throw error;
+        }
       } finally {
-        await handle.close();
+        await closeSynced(handle);
       }
     });
   }
@@ -151,7 +157,7 @@ export class JsonlStore<T> {
     return lines.join('');
   }
 
-  #appendTo(handle: FileHandle, lock: FileLock, lines: Buffer, last: LastLine, path: string): void {
+  #appendTo(handle: FileHandle, lock: FileLock, lines: Buffer, last: LastLine, path: string) {
     const { fd } = handle;
     const missesEnd = last.whole && last.text.length > 0;
     const bytes = missesEnd ? Buffer.concat([Buffer.from('\n'), lines]) : lines;
@@ -163,7 +169,9 @@ export class JsonlStore<T> {
     const { size, nlink } = fstatSync(fd);
     if (size !== last.end || nlink === 0) throw new JsonChangedError(path);
     if (!last.whole) ftruncateSync(fd, last.start);
-    writeWhole(fd, bytes, last.whole ? last.end : last.start);
+    const from = last.whole ? last.end : last.start;
+    writeWhole(fd, bytes, from);
+    return { from, to: from + bytes.length };
   }
 }
 
@@ -180,6 +188,14 @@ function writeWhole(fd: number, bytes: Buffer, before: number): void {
     if (done > 0) ftruncateSync(fd, before);
     throw error;
   }
+}
+
+// What did not reach the disk was not appended, or whoever tries again appends it twice. It is left where
+// somebody else may have appended since.
+function takeBack(fd: number, lock: FileLock, { from, to }: { from: number; to: number }): void {
+  try {
+    if (lock.held && fstatSync(fd).size === to) ftruncateSync(fd, from);
+  } catch {}
 }
 
 /**

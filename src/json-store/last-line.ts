@@ -24,6 +24,19 @@ function isWhole(text: Buffer): boolean {
   }
 }
 
+// A system may read less than it was asked for: what is missing might be the line end.
+async function readPiece(handle: FileHandle, at: number, length: number): Promise<Buffer> {
+  const piece = Buffer.alloc(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await handle.read(piece, done, length - done, at + done);
+    // Somebody without the lock has shortened the file.
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return piece.subarray(0, done);
+}
+
 /** Reads backwards from the end, no further than to the last line end. */
 export async function lastLine(handle: FileHandle, size: number): Promise<LastLine> {
   const pieces: Buffer[] = [];
@@ -31,13 +44,7 @@ export async function lastLine(handle: FileHandle, size: number): Promise<LastLi
   // Mostly the last byte is a line end, so one byte is enough.
   let length = Math.min(size, 1);
   while (start > 0) {
-    const { buffer, bytesRead } = await handle.read(
-      Buffer.alloc(length),
-      0,
-      length,
-      start - length,
-    );
-    const piece = buffer.subarray(0, bytesRead);
+    const piece = await readPiece(handle, start - length, length);
     const at = piece.lastIndexOf(lineEnd);
     pieces.unshift(piece.subarray(at + 1));
     start -= length - (at + 1);

@@ -40,6 +40,11 @@ export async function removeLeftovers(path: string, lock: FileLock): Promise<voi
   }
 }
 
+/** Closes what is on the disk, or failed already: nothing is lost that an error could tell of. */
+export async function closeSynced(handle: FileHandle): Promise<void> {
+  await handle.close().catch(() => {});
+}
+
 /** Writes a new file that is on the disk when this is done, or not there. */
 export async function writeTemporary(
   path: string,
@@ -52,25 +57,30 @@ export async function writeTemporary(
     if (mode !== 0o600) await handle.chmod(mode);
     await syncFile(handle.fd);
   } catch (error) {
-    await handle.close();
+    await closeSynced(handle);
     await removeIfThere(path);
     throw error;
   }
-  await handle.close();
+  await closeSynced(handle);
 }
 
 export async function discardTemporary(path: string): Promise<void> {
   await removeIfThere(path);
 }
 
-/** Makes a rename, a creation or a removal in this folder survive a power failure. */
-export async function syncFolder(folder: string): Promise<void> {
+/**
+ * Makes a rename, a creation or a removal in this folder survive a power failure. It is opened before: one
+ * that cannot be opened, for lack of descriptors perhaps, is told while nothing has changed.
+ */
+export async function synced<T>(folder: string, change: () => T | Promise<T>): Promise<T> {
   // Windows cannot open folders like this, and its file systems journal names by themselves.
-  if (process.platform === 'win32') return;
+  if (process.platform === 'win32') return change();
   const handle = await open(folder, 'r');
   try {
+    const result = await change();
     await syncFile(handle.fd);
+    return result;
   } finally {
-    await handle.close();
+    await closeSynced(handle);
   }
 }

@@ -76,13 +76,9 @@ async function look(lockPath: string, nowMs: number): Promise<SessionLockInspect
 // Removed while it is locked, the file cannot be one that somebody holds; who opened it before finds
 // out after the grant that it is gone.
 async function remove(lockPath: string): Promise<boolean> {
-  const own = tryLock(lockPath, { lockPath, record: false });
+  using own = tryLock(lockPath, { lockPath, record: false });
   if (own === null) return false;
-  try {
-    await unlink(lockPath);
-  } finally {
-    own.release();
-  }
+  await unlink(lockPath);
   return true;
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FileLock, tryLock } from '../index.js';
+import { type FileLock, printable, tryLock } from '../index.js';
 import { defaultStaleMs } from './durations.js';
 import {
   createPayload,
@@ -56,7 +56,9 @@ export class OldLock {
   readonly #token: string;
   readonly #lock: WeakRef<FileLock>;
   #timer: NodeJS.Timeout | undefined;
+  #created = false;
   #released = false;
+  #warned = false;
 
   private constructor(lock: FileLock, file: string) {
     this.#file = file;
@@ -71,7 +73,10 @@ export class OldLock {
     const count = uses.get(own.#key) ?? 0;
     if (count === 0) {
       await own.#create(lock, options).catch((error) => {
-        own.#remove();
+        if (own.#created) {
+          own.#keepFresh(lock, options.staleMs);
+          own.#attempt(() => own.#remove());
+        }
         throw error;
       });
     }
@@ -80,19 +85,21 @@ export class OldLock {
     return own;
   }
 
-  /** Counts once. The last one removes the file. */
+  /** Counts once. The last one removes the file; where the system refuses, it tries again later. */
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    clearInterval(this.#timer);
     const count = (uses.get(this.#key) ?? 1) - 1;
     if (count > 0) {
       uses.set(this.#key, count);
+      clearInterval(this.#timer);
       return;
     }
     uses.delete(this.#key);
-    if (this.#lock.deref()?.held) this.#remove();
-    else this.#removeAfterLoss();
+    this.#attempt(() => {
+      if (this.#lock.deref()?.held) this.#remove();
+      else this.#removeAfterLoss();
+    });
   }
 
   get #key(): string {
@@ -106,20 +113,21 @@ export class OldLock {
     let isTakenOver = false;
     for (let polls = 1; ; polls += 1) {
       if (createPayload(this.#path, ownPayload(this.#token))) {
+        this.#created = true;
         if (!isTakenOver) return;
         await pause(settleMs, signal);
         if (readPayload(this.#path)?.token === this.#token) return;
       }
+      // Null: gone in this moment, or a link to nothing, which may stay.
       const payload = readPayload(this.#path);
-      if (payload === null) continue;
-      if (isLeftOver(this.#path, payload, staleMs || defaultStaleMs)) {
+      if (payload !== null && isLeftOver(this.#path, payload, staleMs || defaultStaleMs)) {
         removePayload(this.#path);
         isTakenOver = true;
         continue;
       }
       const left = deadline - performance.now();
       if (left <= 0) {
-        throw busy(this.#path, payload.pid === undefined ? 'unknown' : `pid=${payload.pid}`);
+        throw busy(this.#path, payload?.pid === undefined ? 'unknown' : `pid=${payload.pid}`);
       }
       await pause(Math.min(longestPollMs, pollStepMs * polls, left), signal);
       // The time to hold it begins when it is all there.
@@ -130,9 +138,24 @@ export class OldLock {
   // Nothing here may keep a leaked lock from being collected, so the timer knows it weakly.
   #keepFresh(lock: FileLock, staleMs: number): void {
     const period = Math.min(longestRefreshMs, (staleMs || defaultStaleMs) / 4);
-    this.#timer = setInterval(() => this.#refresh(), period);
+    const refresh = () => this.#attempt(() => this.#refresh());
+    this.#timer = setInterval(refresh, period);
     this.#timer.unref();
-    lock.signal.addEventListener('abort', () => this.#refresh(), { once: true });
+    lock.signal.addEventListener('abort', refresh, { once: true });
+  }
+
+  // Nobody waits for what a timer does, and the kernel's lock is what counts: a failure must end neither
+  // the process nor the release. The timer goes on until it has succeeded.
+  #attempt(work: () => void): void {
+    try {
+      work();
+    } catch (cause) {
+      if (!this.#warned) {
+        const text = printable(`${this.#path} cannot be kept or removed now: ${cause}`);
+        process.emitWarning(new Error(text, { cause }));
+      }
+      this.#warned = true;
+    }
   }
 
   #refresh(): void {
@@ -145,17 +168,12 @@ export class OldLock {
   // under that lock.
   #removeAfterLoss(): void {
     uses.delete(this.#key);
-    const again = tryLock(this.#file, { record: false });
-    if (again === null) return;
-    try {
-      this.#remove();
-    } finally {
-      again.release();
-    }
+    using again = tryLock(this.#file, { record: false });
+    if (again !== null) this.#remove();
   }
 
   #remove(): void {
-    clearInterval(this.#timer);
     if (readPayload(this.#path)?.token === this.#token) removePayload(this.#path);
+    clearInterval(this.#timer);
   }
 }

@@ -1,4 +1,12 @@
-import { closeSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { isAlive, startTimeOf } from './process.js';
 
 /** What stands in a lock file of the old protocol. */
@@ -25,11 +33,32 @@ export function ownPayload(token: string): string {
   return JSON.stringify(payload, null, 2);
 }
 
-/** The payload at this path; empty when it cannot be understood, null when there is no file. */
+function readText(path: string): string | null {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+  try {
+    return readFileSync(fd).toString();
+  } finally {
+    // Not left to Node, which would end the process where it fails.
+    closeSync(fd);
+  }
+}
+
+/**
+ * The payload at this path; empty when it cannot be understood, null when there is no file. One that
+ * cannot be read is an error: its holder may well live.
+ */
 export function readPayload(path: string): OldPayload | null {
+  const text = readText(path);
+  if (text === null) return null;
   try {
     // Sessions have the start time in lower case, other files in camel case.
-    const content = JSON.parse(readFileSync(path, 'utf8'));
+    const content = JSON.parse(text);
     const { pid, createdAt, startTime, starttime = startTime, token } = content;
     return {
       ...(Number.isInteger(pid) && pid > 0 && { pid }),
@@ -37,8 +66,8 @@ export function readPayload(path: string): OldPayload | null {
       ...(Number.isInteger(starttime) && { starttime }),
       ...(typeof token === 'string' && { token }),
     };
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? null : {};
+  } catch {
+    return {};
   }
 }
 
@@ -52,7 +81,7 @@ export function createPayload(path: string, content: string): boolean {
     throw error;
   }
   try {
-    writeSync(fd, content);
+    writeFileSync(fd, content);
     return true;
   } catch (error) {
     unlinkSync(path);

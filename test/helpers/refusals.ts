@@ -1,0 +1,106 @@
+import { constants } from 'node:os';
+import { afterEach } from 'vitest';
+
+const fs = process.getBuiltinModule('node:fs');
+const { promises } = fs;
+const { syncBuiltinESMExports } = process.getBuiltinModule('node:module');
+
+type Code = keyof typeof constants.errno;
+type Restore = () => void;
+
+let restores: Restore[] = [];
+
+/** An error as Node makes it. */
+function refusal(code: Code, syscall: string): NodeJS.ErrnoException {
+  const error = new Error(`${code}: on purpose, ${syscall}`);
+  return Object.assign(error, { code, errno: -constants.errno[code], syscall });
+}
+
+/** Lets all system calls succeed again. */
+export function allow(): void {
+  for (const restore of restores.reverse()) restore();
+  restores = [];
+  syncBuiltinESMExports();
+}
+
+afterEach(allow);
+
+/** Makes a synchronous function of node:fs fail for one file, until `allow()`. */
+export function refuse(name: 'closeSync' | 'readFileSync', file: string, code: Code): void {
+  // biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
+  const all = fs as Record<string, any>;
+  const real = all[name];
+  const { ino } = fs.statSync(file);
+  all[name] = (first: number | string, ...rest: unknown[]) => {
+    const stats = typeof first === 'number' ? fs.fstatSync(first) : fs.statSync(first);
+    const refused = stats.ino === ino;
+    // A descriptor is closed whatever close(2) says.
+    if (refused && name === 'closeSync') real(first);
+    if (refused) throw refusal(code, name);
+    return real(first, ...rest);
+  };
+  restores.push(() => {
+    all[name] = real;
+  });
+  syncBuiltinESMExports();
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
+type Method = (...args: any[]) => unknown;
+
+const refusedSyncs = new Map<string, Code>();
+
+// At once, because whoever makes promises of them does so when it is loaded: load it after this.
+for (const name of ['fsync', 'fdatasync']) {
+  // biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
+  const all = fs as Record<string, any>;
+  const real = all[name];
+  all[name] = (fd: number, done: (error: unknown) => void) => {
+    const code = refusedSyncs.get(name);
+    if (code === undefined) real(fd, done);
+    else setImmediate(done, refusal(code, name));
+  };
+}
+syncBuiltinESMExports();
+
+/** Makes such calls fail, until `allow()`. */
+export function refuseToSync(name: 'fsync' | 'fdatasync', code: Code): void {
+  refusedSyncs.set(name, code);
+  restores.push(() => refusedSyncs.delete(name));
+}
+
+/** Replaces a method of file handles that are opened from now on, but for lock files, until `allow()`. */
+export function onHandles(name: 'read' | 'close', make: (real: Method) => Method): void {
+  const { open } = promises;
+  promises.open = async (...args: Parameters<typeof open>) => {
+    const handle = await open(...args);
+    if (String(args[0]).endsWith('.flock')) return handle;
+    Object.defineProperty(handle, name, { value: make(handle[name].bind(handle)) });
+    return handle;
+  };
+  restores.push(() => {
+    promises.open = open;
+  });
+  syncBuiltinESMExports();
+}
+
+/** Makes the opening of this path fail, until `allow()`. */
+export function refuseToOpen(path: string, code: Code): void {
+  const { open } = promises;
+  promises.open = async (...args: Parameters<typeof open>) => {
+    if (args[0] === path) throw refusal(code, 'open');
+    return open(...args);
+  };
+  restores.push(() => {
+    promises.open = open;
+  });
+  syncBuiltinESMExports();
+}
+
+/** Makes closing of such handles fail, which are closed all the same. */
+export function refuseToClose(code: Code): void {
+  onHandles('close', (real) => async () => {
+    await real();
+    throw refusal(code, 'close');
+  });
+}

@@ -1,0 +1,85 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect } from 'vitest';
+import { temporaryFolder } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+import { allow, onHandles, refuseToClose, refuseToOpen, refuseToSync } from './helpers/refusals.js';
+
+const { jsonlStore, jsonStore } = await import('holdfast/json-store');
+
+type Read = (into: Buffer, at: number, length: number, from: number) => unknown;
+
+const patched = needs('built-in modules that can be patched');
+
+function temporaryFile(content?: string): string {
+  const file = join(temporaryFolder(), 'file');
+  if (content !== undefined) writeFileSync(file, content);
+  return file;
+}
+
+const textOf = (file: string) => readFileSync(file, 'utf8');
+
+patched.each([
+  ['a new file', undefined, ''],
+  ['whole lines', '{"n":1}\n', '{"n":1}\n'],
+  ['a last line without an end', '{"n":1}', '{"n":1}'],
+  ['a torn line', '{"n":1}\n{"n":', '{"n":1}\n'],
+])('an append to %s that cannot be synced is taken back', async (_, before, after) => {
+  const file = temporaryFile(before);
+  const store = jsonlStore<{ n: number }>(file);
+  refuseToSync('fdatasync', 'ENOSPC');
+  await expect(store.append([{ n: 2 }, { n: 3 }])).rejects.toMatchObject({ code: 'ENOSPC' });
+  expect(textOf(file)).toBe(after);
+  allow();
+  await store.append({ n: 4 });
+  expect(textOf(file).trimEnd().split('\n').at(-1)).toBe('{"n":4}');
+});
+
+patched('a new file whose folder cannot be synced stays empty', async () => {
+  const file = temporaryFile();
+  refuseToSync('fsync', 'EIO');
+  await expect(jsonlStore(file).append({ n: 1 })).rejects.toMatchObject({ code: 'EIO' });
+  expect(textOf(file)).toBe('');
+});
+
+patched('what is on the disk is not undone by a close that fails', async () => {
+  const [lines, file] = [temporaryFile('{"n":1}\n'), temporaryFile()];
+  refuseToClose('EIO');
+  await jsonlStore(lines).append({ n: 2 });
+  await jsonStore(file).write({ n: 2 });
+  expect(textOf(lines)).toBe('{"n":1}\n{"n":2}\n');
+  expect(JSON.parse(textOf(file))).toEqual({ n: 2 });
+  expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
+});
+
+patched('a folder that cannot be opened fails an update before it is published', async () => {
+  const file = temporaryFile('{"n":1}');
+  refuseToOpen(dirname(file), 'EMFILE');
+  const store = jsonStore(file);
+  await expect(store.write({ n: 2 })).rejects.toMatchObject({ code: 'EMFILE' });
+  await expect(store.delete()).rejects.toMatchObject({ code: 'EMFILE' });
+  expect(textOf(file)).toBe('{"n":1}');
+  expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
+});
+
+patched('an update that cannot be synced leaves the old file and nothing beside it', async () => {
+  const file = temporaryFile('{"n":1}');
+  refuseToSync('fsync', 'EIO');
+  refuseToClose('EIO');
+  await expect(jsonStore(file).write({ n: 2 })).rejects.toMatchObject({ syscall: 'fsync' });
+  expect(textOf(file)).toBe('{"n":1}');
+  expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
+});
+
+patched.each(['{"n":1}\n{"n":2}\n{"n":', '{"n":1}\n{"n":2}', '1\n2\n'])(
+  'reads that give less than was asked for cost no line of %j',
+  async (content) => {
+    const file = temporaryFile(content);
+    const whole = content.split('\n').filter((line) => line !== '{"n":' && line !== '');
+    onHandles('read', (real: Read) => (into, at, length, from) => {
+      return real(into, at, Math.ceil(length / 2), from);
+    });
+    await jsonlStore(file).append({ n: 3 });
+    expect(textOf(file)).toBe(`${[...whole, '{"n":3}'].join('\n')}\n`);
+  },
+);
