@@ -5,13 +5,12 @@ import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
 import type { Owner } from './owners.js';
 import { timeoutError } from './pending.js';
+import { allQueues, QueueNames, queueAt, queueOf } from './queue-names.js';
 import { errorFrom } from './system-error.js';
 import { Turn } from './turn.js';
 import type { Waiter } from './waiter.js';
 import { WaiterList } from './waiter-list.js';
 
-const byIdentity = new Map<string, WaitQueue>();
-const byPath = new Map<string, WaitQueue>();
 // Became idle by a grant from elsewhere, and is dropped at the next wait, not on the way of a hand-over.
 let idle: WaitQueue | undefined;
 
@@ -21,24 +20,21 @@ let idle: WaitQueue | undefined;
  * still locked, without a system call to wait in.
  */
 export class WaitQueue implements Successor {
-  #identity: string;
+  readonly #names: QueueNames;
   #replaced = false;
   readonly #waiters = new WaiterList();
   readonly #holders = new LocalHolders(this);
-  readonly #paths = new Set<string>();
   readonly #abandoned = new AbandonedWaits();
   readonly #turn = new Turn();
   #wait: { file: LockFile; mode: LockMode } | null = null;
 
   private constructor(identity: string) {
-    this.#identity = identity;
-    byIdentity.set(identity, this);
+    this.#names = new QueueNames(this, identity);
   }
 
   /** The queue in which somebody waits for the lock file at this path, as far as the path tells. */
   static at(path: string): WaitQueue | undefined {
-    if (byPath.size === 0) return undefined;
-    const queue = byPath.get(path);
+    const queue = queueAt(path);
     return queue !== undefined && queue.#waiters.size > 0 ? queue : undefined;
   }
 
@@ -46,7 +42,7 @@ export class WaitQueue implements Successor {
   static of(file: LockFile, path: string): WaitQueue {
     WaitQueue.#linger();
     const identity = file.identityAt(path);
-    const queue = byIdentity.get(identity) ?? new WaitQueue(identity);
+    const queue = queueOf(identity) ?? new WaitQueue(identity);
     queue.#holders.meet(file);
     return queue;
   }
@@ -54,7 +50,7 @@ export class WaitQueue implements Successor {
   /** The queue for a file that has not been opened, because that may take long. */
   static ofRemote(path: string): WaitQueue {
     WaitQueue.#linger();
-    const queue = byIdentity.get(path) ?? new WaitQueue(path);
+    const queue = queueOf(path) ?? new WaitQueue(path);
     for (const holder of LockFile.existing()) {
       if (holder.hold?.lockPath === path && holder.held) queue.#holders.add(holder);
     }
@@ -63,13 +59,13 @@ export class WaitQueue implements Successor {
 
   /** Those of this thread who wait, less its waits in the kernel, wanted or not. */
   static unseenAt(path: string): number {
-    const queue = byPath.get(path);
+    const queue = queueAt(path);
     if (queue === undefined) return 0;
     return queue.#waiters.size - queue.#abandoned.count - (queue.#wait === null ? 0 : 1);
   }
 
-  static *all(): Generator<WaitQueue> {
-    yield* byIdentity.values();
+  static all(): Iterable<WaitQueue> {
+    return allQueues();
   }
 
   get waiters(): Iterable<Waiter> {
@@ -90,11 +86,7 @@ export class WaitQueue implements Successor {
   join(waiter: Waiter, opened?: LockFile): void {
     const first = this.#waiters.size === 0;
     this.#waiters.add(waiter);
-    const { lockPath } = waiter.request;
-    if (byPath.get(lockPath) !== this) {
-      this.#paths.add(lockPath);
-      byPath.set(lockPath, this);
-    }
+    this.#names.addPath(waiter.request.lockPath);
     if (first) this.#serve(opened);
     else opened?.letGo();
   }
@@ -204,18 +196,12 @@ export class WaitQueue implements Successor {
     return result;
   }
 
-  /** Those here wait for another file now; the old one's number may be given to any new file. */
+  /** Those here wait for another file now. */
   #move(file: LockFile, path: string): void {
     this.#replaced = false;
     this.#abandoned.forget();
-    this.#unregister();
-    this.#identity = file.identityAt(path);
-    if (!byIdentity.has(this.#identity)) byIdentity.set(this.#identity, this);
+    this.#names.move(file.identityAt(path));
     this.#holders.meet(file);
-  }
-
-  #unregister(): void {
-    if (byIdentity.get(this.#identity) === this) byIdentity.delete(this.#identity);
   }
 
   /** Acts on the result of an attempt. False when the first waiter waits in the kernel now. */
@@ -330,10 +316,7 @@ export class WaitQueue implements Successor {
 
   #dropIfIdle(): void {
     if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.count > 0) return;
-    this.#unregister();
-    for (const path of this.#paths) {
-      if (byPath.get(path) === this) byPath.delete(path);
-    }
+    this.#names.drop();
     this.#holders.forget();
   }
 }

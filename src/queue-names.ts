@@ -1,0 +1,53 @@
+import type { WaitQueue } from './wait-queue.js';
+
+const byIdentity = new Map<string, WaitQueue>();
+const byPath = new Map<string, WaitQueue>();
+
+export function queueOf(identity: string): WaitQueue | undefined {
+  return byIdentity.get(identity);
+}
+
+export function queueAt(path: string): WaitQueue | undefined {
+  return byPath.size === 0 ? undefined : byPath.get(path);
+}
+
+export function allQueues(): Iterable<WaitQueue> {
+  return byIdentity.values();
+}
+
+/** Under what a queue is found: what is the same for all paths of its file, and the paths that were asked for. */
+export class QueueNames {
+  readonly #queue: WaitQueue;
+  readonly #paths = new Set<string>();
+  #identity: string;
+
+  constructor(queue: WaitQueue, identity: string) {
+    this.#queue = queue;
+    this.#identity = identity;
+    byIdentity.set(identity, queue);
+  }
+
+  addPath(path: string): void {
+    if (byPath.get(path) === this.#queue) return;
+    this.#paths.add(path);
+    byPath.set(path, this.#queue);
+  }
+
+  /** The paths mean another file now; the old one's number may be given to any new file. */
+  move(identity: string): void {
+    this.#dropIdentity();
+    this.#identity = identity;
+    if (!byIdentity.has(identity)) byIdentity.set(identity, this.#queue);
+  }
+
+  drop(): void {
+    this.#dropIdentity();
+    for (const path of this.#paths) {
+      if (byPath.get(path) === this.#queue) byPath.delete(path);
+    }
+  }
+
+  #dropIdentity(): void {
+    if (byIdentity.get(this.#identity) === this.#queue) byIdentity.delete(this.#identity);
+  }
+}
