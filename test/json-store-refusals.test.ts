@@ -10,6 +10,10 @@ const { jsonlStore, jsonStore } = await import('holdfast/json-store');
 type Read = (into: Buffer, at: number, length: number, from: number) => unknown;
 
 const patched = needs('built-in modules that can be patched');
+const patchedFolders = needs(
+  'built-in modules that can be patched',
+  'folders that have to be synced',
+);
 
 function temporaryFile(content?: string): string {
   const file = join(temporaryFolder(), 'file');
@@ -35,7 +39,7 @@ patched.each([
   expect(textOf(file).trimEnd().split('\n').at(-1)).toBe('{"n":4}');
 });
 
-patched('a new file whose folder cannot be synced stays empty', async () => {
+patchedFolders('a new file whose folder cannot be synced stays empty', async () => {
   const file = temporaryFile();
   refuseToSync('fsync', 'EIO');
   await expect(jsonlStore(file).append({ n: 1 })).rejects.toMatchObject({ code: 'EIO' });
@@ -52,15 +56,18 @@ patched('what is on the disk is not undone by a close that fails', async () => {
   expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
 });
 
-patched('a folder that cannot be opened fails an update before it is published', async () => {
-  const file = temporaryFile('{"n":1}');
-  refuseToOpen(dirname(file), 'EMFILE');
-  const store = jsonStore(file);
-  await expect(store.write({ n: 2 })).rejects.toMatchObject({ code: 'EMFILE' });
-  await expect(store.delete()).rejects.toMatchObject({ code: 'EMFILE' });
-  expect(textOf(file)).toBe('{"n":1}');
-  expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
-});
+patchedFolders(
+  'a folder that cannot be opened fails an update before it is published',
+  async () => {
+    const file = temporaryFile('{"n":1}');
+    refuseToOpen(dirname(file), 'EMFILE');
+    const store = jsonStore(file);
+    await expect(store.write({ n: 2 })).rejects.toMatchObject({ code: 'EMFILE' });
+    await expect(store.delete()).rejects.toMatchObject({ code: 'EMFILE' });
+    expect(textOf(file)).toBe('{"n":1}');
+    expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
+  },
+);
 
 patched('an update that cannot be synced leaves the old file and nothing beside it', async () => {
   const file = temporaryFile('{"n":1}');

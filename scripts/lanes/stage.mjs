@@ -23,6 +23,7 @@ process.chdir(root);
 const copied = [
   'demo',
   'dist',
+  'docs',
   'native',
   'src',
   'test',

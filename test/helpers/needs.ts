@@ -181,6 +181,8 @@ const probes = {
     printed(refusalOfAddons, '--no-addons') === 'ERR_DLOPEN_DISABLED',
   'a debugger that ends what runs': () => printed(termination) === 'went on',
   'built-in modules that can be patched': () => printed(patchedModules) === 'patched',
+  // src/json-store/temporary-file.ts tells why Windows has none.
+  'folders that have to be synced': () => process.platform !== 'win32',
   tmux: () => runs('tmux', '-V'),
   Linux: () => process.platform === 'linux',
   Windows: () => process.platform === 'win32',
