@@ -22,6 +22,10 @@ const lacking = {
   'holdfast status --watch redraws on a screen of its own until Ctrl-C': flags,
   'holdfast status --watch keeps to the size of the terminal': flags,
   'holdfast run passes arguments as they are, with or without the two dashes': flags,
+  'is refused instead of meaning another name': flags,
+  'holdfast run takes the character that stands for what is not UTF-8 as any other': flags,
+  'a process waits on although what it was told of an earlier lock was ended by a debugger':
+    'Deno ended with code 1 when its debugger ended what ran',
   'no descriptor left is EMFILE, and nothing is lost': limits,
   'one process holds 10,000 locks at once and lets all of them go': limits,
   'holdfast run passes signals on and waits for the command': signals,
