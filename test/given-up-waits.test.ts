@@ -5,15 +5,9 @@ import { Actor } from './helpers/actor.js';
 import { blockedOn, untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { heldElsewhere } from './helpers/held-elsewhere.js';
+import { isFree } from './helpers/is-free.js';
 import { needs } from './helpers/needs.js';
 import { patience } from './helpers/slowness.js';
-
-const isFree = (actor: Actor, resource: string) =>
-  actor.run(({ holdfast }, resource) => {
-    const lock = holdfast.tryLock(resource);
-    lock?.release();
-    return lock !== null;
-  }, resource);
 
 needs('/proc')('a hundred waits that were given up leave one thread behind', async () => {
   const resource = temporaryResource();

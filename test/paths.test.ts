@@ -18,14 +18,8 @@ import { describe, expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { isFree } from './helpers/is-free.js';
 import { needs } from './helpers/needs.js';
-
-const isFree = (actor: Actor, resource: string) =>
-  actor.run(({ holdfast }, resource) => {
-    const lock = holdfast.tryLock(resource);
-    lock?.release();
-    return lock !== null;
-  }, resource);
 
 /** Tasks that ask under either name of the file wait for its holder, and get it in their order. */
 async function expectSameLock(resource: string, spelling: string | URL): Promise<void> {

@@ -7,6 +7,11 @@ const { syncBuiltinESMExports } = process.getBuiltinModule('node:module');
 
 type Code = keyof typeof constants.errno;
 type Restore = () => void;
+type Callable = (...args: unknown[]) => unknown;
+/** Whatever is given to what it replaces. */
+type Replacement = (...args: never[]) => unknown;
+
+const all = fs as unknown as Record<string, Replacement>;
 
 let restores: Restore[] = [];
 
@@ -27,9 +32,7 @@ afterEach(allow);
 
 /** Makes a synchronous function of node:fs fail for one file, until `allow()`. */
 export function refuse(name: 'closeSync' | 'readFileSync', file: string, code: Code): void {
-  // biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
-  const all = fs as Record<string, any>;
-  const real = all[name];
+  const real = all[name] as Callable;
   const { ino } = fs.statSync(file);
   all[name] = (first: number | string, ...rest: unknown[]) => {
     const stats = typeof first === 'number' ? fs.fstatSync(first) : fs.statSync(first);
@@ -45,16 +48,11 @@ export function refuse(name: 'closeSync' | 'readFileSync', file: string, code: C
   syncBuiltinESMExports();
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
-type Method = (...args: any[]) => unknown;
-
 const refusedSyncs = new Map<string, Code>();
 
 // At once, because whoever makes promises of them does so when it is loaded: load it after this.
 for (const name of ['fsync', 'fdatasync']) {
-  // biome-ignore lint/suspicious/noExplicitAny: the signatures of all that may be replaced
-  const all = fs as Record<string, any>;
-  const real = all[name];
+  const real = all[name] as Callable;
   all[name] = (fd: number, done: (error: unknown) => void) => {
     const code = refusedSyncs.get(name);
     if (code === undefined) real(fd, done);
@@ -70,12 +68,12 @@ export function refuseToSync(name: 'fsync' | 'fdatasync', code: Code): void {
 }
 
 /** Replaces a method of file handles that are opened from now on, but for lock files, until `allow()`. */
-export function onHandles(name: 'read' | 'close', make: (real: Method) => Method): void {
+export function onHandles(name: 'read' | 'close', make: (real: Callable) => Replacement): void {
   const { open } = promises;
   promises.open = async (...args: Parameters<typeof open>) => {
     const handle = await open(...args);
     if (String(args[0]).endsWith('.flock')) return handle;
-    Object.defineProperty(handle, name, { value: make(handle[name].bind(handle)) });
+    Object.defineProperty(handle, name, { value: make(handle[name].bind(handle) as Callable) });
     return handle;
   };
   restores.push(() => {
