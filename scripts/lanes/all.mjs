@@ -5,7 +5,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { buildTools, headersEnvironment } from './build-tools.mjs';
-import { readResults, reports } from './report.mjs';
+import { readRun, reports, settled } from './report.mjs';
 import { run } from './run.mjs';
 import { root } from './stage.mjs';
 import { summarize } from './summary.mjs';
@@ -67,6 +67,15 @@ const afterCross = [
   lane('deno', 15),
 ];
 
+/** The end of what a step printed, but for its results, which are in the summary. */
+function endOf(log, name) {
+  const lines = readFileSync(log, 'utf8').split('\n');
+  return lines
+    .filter((line) => !line.startsWith(`${name}: `))
+    .slice(-60)
+    .join('\n');
+}
+
 /** Runs a step to its end and says how it went. */
 async function perform({ name, minutes, command: [program, ...args], env, reports: hasReport }) {
   const began = performance.now();
@@ -80,10 +89,10 @@ async function perform({ name, minutes, command: [program, ...args], env, report
     mayFail: true,
   });
   closeSync(output);
-  const results = hasReport ? readResults(join(reports, `${name}.json`), name) : undefined;
+  const results = hasReport ? settled(readRun(join(reports, `${name}.json`), name)) : undefined;
   const outcome = { name, seconds: secondsSince(began), ended: code === 0, results };
   console.log(`${name}: ${code === 0 ? 'done' : 'failed'} after ${outcome.seconds} s`);
-  if (code !== 0) console.log(readFileSync(log, 'utf8').split('\n').slice(-60).join('\n'));
+  if (code !== 0) console.log(endOf(log, name));
   return outcome;
 }
 

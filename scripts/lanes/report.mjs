@@ -8,11 +8,31 @@ import process from 'node:process';
 export const reports = resolve(process.env.HOLDFAST_REPORTS ?? 'reports');
 
 const nothing = () => ({ passed: [], failed: [], retried: [], skipped: [] });
+const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'));
 
-/** What the reporter inside a test run has written; a run that wrote nothing has failed. */
-export function readResults(file, runner) {
-  if (!existsSync(file)) return { ...nothing(), failed: [`${runner} ended without a report`] };
-  return JSON.parse(readFileSync(file, 'utf8'));
+/**
+ * What the reporter inside a test run has written, `unfinished` the files that did not end and `at`
+ * what it was at; a run that wrote nothing has failed.
+ */
+export function readRun(file, runner) {
+  if (existsSync(file)) return { ...nothing(), unfinished: [], ...readJson(file) };
+  return { ...nothing(), failed: [`${runner} ended without a report`], unfinished: [] };
+}
+
+/** Two runs as one, of which the second went on with what the first did not end. */
+export function continued(first, second) {
+  const hung = first.unfinished.map((file) => `${file}: a run hung after ${first.at}`);
+  const sum = { at: second.at, unfinished: second.unfinished };
+  for (const kind of ['passed', 'failed', 'retried', 'skipped'])
+    sum[kind] = [...first[kind], ...second[kind]];
+  sum.retried.push(...hung);
+  return sum;
+}
+
+/** The results of a run in which what did not end has failed. */
+export function settled({ at, unfinished, ...results }) {
+  const failed = unfinished.map((file) => `${file} did not end: the run ended after ${at}`);
+  return { ...results, failed: [...results.failed, ...failed] };
 }
 
 /** Several results as one, each name with the run that it is from. */

@@ -1,20 +1,41 @@
 // Runs a program to its end, with a limit, and leaves none of its processes behind.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
 import process from 'node:process';
 
 const longestMinutes = 15;
 // For a program to end what it has started in groups of their own.
 const graceMs = 10_000;
+const lookEveryMs = 5_000;
 
 // On Windows npm is a script for the shell, which cannot be started as a program is.
 const npm = process.env.npm_execpath;
 
+/** When this file was written last; none that is there yet was written never. */
+const writtenAt = (file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+/** Calls `stalled` once a file was not written for so long. Answers what ends that. */
+function watch({ file, minutes }, stalled) {
+  const began = Date.now();
+  const timer = setInterval(() => {
+    if (Date.now() - Math.max(began, writtenAt(file)) < minutes * 60_000) return;
+    clearInterval(timer);
+    console.log(`${file} was not written for ${minutes} minutes; what there is meanwhile:`);
+    const columns = 'pid,ppid,stat,wchan:24,etimes,times,args';
+    console.log(spawnSync('ps', ['-eo', columns], { encoding: 'utf8' }).stdout);
+    stalled();
+  }, lookEveryMs);
+  return () => clearInterval(timer);
+}
+
 /**
  * Answers `{ code, output }`. With `quiet` the output is shown only when the program failed.
- * Throws when it failed, unless `mayFail`.
+ * Throws when it failed, unless `mayFail`. `progress: { file, minutes }` names a file that it writes
+ * at least so often; it is ended when it does not.
  */
 export function run(command, args, options = {}) {
-  const { cwd, env, quiet = false, mayFail = false, minutes = longestMinutes, stdio } = options;
+  const { cwd, env, quiet = false, mayFail = false, minutes = longestMinutes } = options;
+  const { progress, stdio } = options;
   // A group of its own, so that its children can be ended with it.
   const [program, ...first] =
     command === 'npm' && npm !== undefined ? [process.execPath, npm] : [command];
@@ -42,12 +63,16 @@ export function run(command, args, options = {}) {
     endGroup();
     process.kill(process.pid, signal);
   };
-  const limits = [
-    setTimeout(() => signalGroup('SIGTERM'), minutes * 60_000),
-    setTimeout(endGroup, minutes * 60_000 + graceMs),
-  ];
+  const limits = [];
+  const end = () => {
+    signalGroup('SIGTERM');
+    limits.push(setTimeout(endGroup, graceMs));
+  };
+  limits.push(setTimeout(end, minutes * 60_000));
+  const endWatch = progress === undefined ? () => {} : watch(progress, end);
   process.once('SIGINT', stop).once('SIGTERM', stop);
   const forget = () => {
+    endWatch();
     for (const limit of limits) clearTimeout(limit);
     process.off('SIGINT', stop).off('SIGTERM', stop);
   };

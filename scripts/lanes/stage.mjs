@@ -14,7 +14,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { targets } from '../prebuild/targets.mjs';
 import { cache, cached, digest } from './cache.mjs';
-import { readResults } from './report.mjs';
+import { continued, readRun, settled } from './report.mjs';
 import { run } from './run.mjs';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -84,29 +84,44 @@ const literally = (text) => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
 /**
  * Runs the test suite of a staged package with the program that `node` names, and its arguments.
  * `lacking` has the names of tests, and `without` the files, that the system cannot pass, each with
- * the reason; `files` are all unless they are named.
+ * the reason; `files` are all unless they are named. Where a system hangs now and then, a run in
+ * which no test ends for `hangs.minutes` is ended, and after `hangs.clear()` what it did not end
+ * runs again, once.
  */
 export async function vitest(folder, node, options = {}) {
-  const { env, files = [], flags = [], lacking = {}, slowness = 1, minutes = 18, stdio } = options;
+  const { env, files = [], flags = [], hangs, lacking = {} } = options;
+  const { minutes = 18, slowness = 1, stdio } = options;
   const left = { ...elsewhere, ...options.without };
   const [command, ...args] = node;
   const without = Object.keys(left).map((file) => `--exclude=${file}`);
   const leftOut = Object.keys(lacking).map(literally).join('|');
   if (leftOut !== '') without.push(`--testNamePattern=^(?!.*(${leftOut}))`);
-  const suite = ['node_modules/vitest/vitest.mjs', 'run', ...flags, ...without, ...files];
+  const suite = ['node_modules/vitest/vitest.mjs', 'run', ...flags, ...without];
   const reporters = ['--reporter=default', '--reporter=./vitest-reporter.mjs'];
   const own = {
     HOLDFAST_REPORT: 'report.json',
     HOLDFAST_TEST_SLOWNESS: String(slowness),
   };
-  await run(command, [...args, ...suite, ...process.argv.slice(2), ...reporters], {
-    cwd: folder,
-    env: { ...own, ...env },
-    mayFail: true,
-    minutes,
-    stdio,
-  });
-  const results = readResults(join(folder, 'report.json'), 'vitest');
+  const report = join(folder, 'report.json');
+  const began = performance.now();
+  const runFiles = async (names) => {
+    rmSync(report, { force: true });
+    await run(command, [...args, ...suite, ...names, ...process.argv.slice(2), ...reporters], {
+      cwd: folder,
+      env: { ...own, ...env },
+      mayFail: true,
+      minutes: minutes - (performance.now() - began) / 60_000,
+      progress: hangs && { file: report, minutes: hangs.minutes },
+      stdio,
+    });
+    return readRun(report, 'vitest');
+  };
+  let whole = await runFiles(files);
+  if (hangs !== undefined && whole.unfinished.length > 0) {
+    await hangs.clear();
+    whole = continued(whole, await runFiles(whole.unfinished));
+  }
+  const results = settled(whole);
   for (const test of results.skipped) {
     const known = Object.keys(lacking).find((name) => test.name.endsWith(name));
     if (known !== undefined) test.reason = lacking[known];

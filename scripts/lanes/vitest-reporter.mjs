@@ -22,8 +22,8 @@ function add(results, module) {
   if (module.errors().length > 0) results.failed.push(`${file} did not run`);
 }
 
-function write(modules, failed) {
-  const results = { passed: [], failed: [], retried: [], skipped: [] };
+function write(modules, { at, failed = [], unfinished = [] }) {
+  const results = { passed: [], failed: [], retried: [], skipped: [], unfinished, at };
   for (const module of modules) add(results, module);
   results.failed.push(...failed);
   writeFileSync(process.env.HOLDFAST_REPORT, JSON.stringify(results));
@@ -36,19 +36,30 @@ export default class LaneReporter {
 
   onTestRunStart(specifications) {
     for (const { moduleId } of specifications) this.#pending.add(moduleId);
+    this.#write('its start');
+  }
+
+  // Written each time, so that whoever watches the file sees that the run goes on, and up to where.
+  onTestCaseReady(test) {
+    this.#write(`the begin of "${test.fullName}"`);
+  }
+
+  onTestCaseResult(test) {
+    this.#write(`the end of "${test.fullName}"`);
   }
 
   onTestModuleEnd(module) {
     this.#ended.push(module);
     this.#pending.delete(module.moduleId);
-    const pending = [...this.#pending].map((id) => `${relative('.', id)} did not end`);
-    write(this.#ended, pending);
+    this.#write(`the end of ${module.relativeModuleId}`);
+  }
+
+  #write(at) {
+    const unfinished = [...this.#pending].map((id) => relative('.', id).replaceAll('\\', '/'));
+    write(this.#ended, { at, unfinished });
   }
 
   onTestRunEnd(modules, errors) {
-    write(
-      modules,
-      errors.map(({ message }) => `outside of a test: ${message}`),
-    );
+    write(modules, { failed: errors.map(({ message }) => `outside of a test: ${message}`) });
   }
 }
