@@ -30,12 +30,12 @@ function watch({ file, minutes }, stalled) {
 
 /**
  * Answers `{ code, output }`. With `quiet` the output is shown only when the program failed.
- * Throws when it failed, unless `mayFail`. `progress: { file, minutes }` names a file that it writes
- * at least so often; it is ended when it does not.
+ * Throws when it failed, unless `mayFail`. It is ended when the `signal` aborts, and when it does
+ * not write a file for longer than `progress: { file, minutes }` says.
  */
 export function run(command, args, options = {}) {
   const { cwd, env, quiet = false, mayFail = false, minutes = longestMinutes } = options;
-  const { progress, stdio } = options;
+  const { progress, signal: ending, stdio } = options;
   // A group of its own, so that its children can be ended with it.
   const [program, ...first] =
     command === 'npm' && npm !== undefined ? [process.execPath, npm] : [command];
@@ -70,9 +70,11 @@ export function run(command, args, options = {}) {
   };
   limits.push(setTimeout(end, minutes * 60_000));
   const endWatch = progress === undefined ? () => {} : watch(progress, end);
+  ending?.addEventListener('abort', end);
   process.once('SIGINT', stop).once('SIGTERM', stop);
   const forget = () => {
     endWatch();
+    ending?.removeEventListener('abort', end);
     for (const limit of limits) clearTimeout(limit);
     process.off('SIGINT', stop).off('SIGTERM', stop);
   };

@@ -84,13 +84,13 @@ const literally = (text) => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
 /**
  * Runs the test suite of a staged package with the program that `node` names, and its arguments.
  * `lacking` has the names of tests, and `without` the files, that the system cannot pass, each with
- * the reason; `files` are all unless they are named. Where a system hangs now and then, a run in
- * which no test ends for `hangs.minutes` is ended, and after `hangs.clear()` what it did not end
- * runs again, once.
+ * the reason; `files` are all unless they are named. Where the system itself may break, `system` has
+ * `begin()`, which is called before each run and answers a signal for when it breaks, and `minutes`
+ * after which it hangs if no test has begun or ended: what did not end then runs again, `again` times.
  */
 export async function vitest(folder, node, options = {}) {
-  const { env, files = [], flags = [], hangs, lacking = {} } = options;
-  const { minutes = 18, slowness = 1, stdio } = options;
+  const { env, files = [], flags = [], lacking = {} } = options;
+  const { minutes = 18, slowness = 1, stdio, system } = options;
   const left = { ...elsewhere, ...options.without };
   const [command, ...args] = node;
   const without = Object.keys(left).map((file) => `--exclude=${file}`);
@@ -111,16 +111,15 @@ export async function vitest(folder, node, options = {}) {
       env: { ...own, ...env },
       mayFail: true,
       minutes: minutes - (performance.now() - began) / 60_000,
-      progress: hangs && { file: report, minutes: hangs.minutes },
+      progress: system && { file: report, minutes: system.minutes },
+      signal: await system?.begin(),
       stdio,
     });
     return readRun(report, 'vitest');
   };
   let whole = await runFiles(files);
-  if (hangs !== undefined && whole.unfinished.length > 0) {
-    await hangs.clear();
+  for (let left = system?.again ?? 0; left > 0 && whole.unfinished.length > 0; left -= 1)
     whole = continued(whole, await runFiles(whole.unfinished));
-  }
   const results = settled(whole);
   for (const test of results.skipped) {
     const known = Object.keys(lacking).find((name) => test.name.endsWith(name));
