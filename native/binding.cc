@@ -2,6 +2,7 @@
 // environment. src/native.ts describes the functions and validates what they are given.
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -36,10 +37,13 @@ class Call final {
     return [notifier = environment_.notifier, subject] { notifier->Notify(subject); };
   }
 
-  // (path, flags, labelAsJson?, leaseMs?, minToken?), starting with the argument `first`.
+  // (path, flags, labelAsJson?, leaseMs?, minToken?), starting with the argument `first`. Without
+  // them the request before is meant once more.
   const Request& ReadRequest(size_t first) const {
     Request& request = environment_.request;
+    if (info_.Length() <= first) return request;
     ReadPath(info_[first], &request.path);
+    request.path_hash = std::hash<std::string>()(request.path);
     const uint32_t flags = info_[first + 1].As<Napi::Number>().Uint32Value();
     request.mode = (flags & kExclusive) != 0 ? Mode::kExclusive : Mode::kShared;
     request.record = (flags & kRecord) != 0;
@@ -189,7 +193,7 @@ Napi::Value CrashedRecord(const Napi::CallbackInfo& info) {
 // (listener, processMembers, noticeboard): once for each environment, before anything else.
 Napi::Value Initialize(const Napi::CallbackInfo& info) {
   Environment* const environment = &EnvironmentOf(info.Env());
-  environment->surroundings.process.Set(info[1].As<Napi::String>().Utf8Value());
+  environment->surroundings.records.SetProcess(info[1].As<Napi::String>().Utf8Value());
   environment->notifier = std::make_shared<Notifier>(info.Env(), info[0].As<Napi::Function>());
   auto noticeboard = info[2].As<Napi::ArrayBuffer>();
   environment->noticeboard_owner = Napi::Reference<Napi::ArrayBuffer>::New(noticeboard, 1);

@@ -15,6 +15,7 @@ namespace {
 constexpr std::string_view kHeader = R"({"holdfast":)";
 constexpr std::string_view kBeforeState = R"({"holdfast":1,"state":")";
 static_assert(kBeforeState.size() == kStateOffset);
+constexpr std::string_view kBeforeChecksum = R"({"holdfast":1,"state":"held","crc":")";
 
 // CRC-32 as in zlib and PNG (reflected, polynomial 0x04c11db7).
 constexpr std::array<uint32_t, 256> MakeTable() {
@@ -39,7 +40,7 @@ uint32_t Checksum(uint32_t before, std::string_view data) {
 // Appends to a buffer of fixed size and remembers whether everything fitted.
 class Line final {
  public:
-  explicit Line(char* out) : next_(out), end_(out + kRecordBytes - 1) {}
+  Line(char* out, size_t size) : start_(out), next_(out + size), end_(out + kRecordBytes - 1) {}
 
   void Append(std::string_view text) {
     if (text.size() > static_cast<size_t>(end_ - next_)) {
@@ -51,23 +52,20 @@ class Line final {
 
   template <typename Number>
   void AppendNumber(Number number) {
-    char digits[24];
-    const auto end = std::to_chars(digits, digits + sizeof digits, number);
-    Append({digits, static_cast<size_t>(end.ptr - digits)});
+    const auto [end, error] = std::to_chars(next_, end_, number);
+    if (error == std::errc()) {
+      next_ = end;
+    } else {
+      fits_ = false;
+    }
   }
 
-  void Pad() {
-    std::fill(next_, end_, ' ');
-    *end_ = '\n';
-  }
-
-  char* at() const { return next_; }
-  std::string_view Since(const char* start) const {
-    return {start, static_cast<size_t>(next_ - start)};
-  }
+  size_t size() const { return static_cast<size_t>(next_ - start_); }
+  std::string_view Since(size_t from) const { return {start_ + from, size() - from}; }
   bool fits() const { return fits_; }
 
  private:
+  char* const start_;
   char* next_;
   char* const end_;
   bool fits_ = true;
@@ -100,26 +98,19 @@ size_t FindToken(std::string_view text) {
 
 }  // namespace
 
-void ProcessRecord::Set(std::string members) {
-  members_ = std::move(members);
-  checksum_ = Checksum(0, members_);
+void RecordWriter::SetProcess(std::string members) {
+  process_ = std::move(members);
+  begun_ = false;
 }
 
-bool FormatRecord(const ProcessRecord& process, const RecordDetails& details, uint64_t token,
-                  char* out) {
-  Line line(out);
-  line.Append(kBeforeState);
-  line.Append(kStateHeld);
-  line.Append(R"(","crc":")");
-  char* const checksum = line.at();
+void RecordWriter::Begin(const RecordDetails& details) {
+  details_ = details;
+  begun_ = true;
+  Line line(line_, 0);
+  line.Append(kBeforeChecksum);
   line.Append("00000000\",");
-  // The checksum of the unchanging part is known; it covers all members that follow it.
-  line.Append(process.members());
-  const char* const changing = line.at();
-  line.Append(R"(,"token":")");
-  line.AppendNumber(token);
-  line.Append(R"(","since":)");
-  line.AppendNumber(UnixMilliseconds());
+  const size_t covered = line.size();
+  line.Append(process_);
   line.Append(R"(,"lease":)");
   if (details.lease_ms > 0) {
     line.AppendNumber(details.lease_ms);
@@ -128,11 +119,29 @@ bool FormatRecord(const ProcessRecord& process, const RecordDetails& details, ui
   }
   line.Append(R"(,"label":)");
   line.Append(details.label);
-  WriteHex(Checksum(process.checksum(), line.Since(changing)), checksum);
+  line.Append(R"(,"token":")");
+  begin_checksum_ = Checksum(0, line.Since(covered));
+  begin_size_ = line.size();
+  fits_ = line.fits();
+  std::fill(line_ + begin_size_, line_ + kRecordBytes - 1, ' ');
+  line_[kRecordBytes - 1] = '\n';
+  size_ = begin_size_;
+}
+
+const char* RecordWriter::Write(const RecordDetails& details, uint64_t token) {
+  const bool same =
+      begun_ && details.lease_ms == details_.lease_ms && details.label == details_.label;
+  if (!same) Begin(details);
+  Line line(line_, begin_size_);
+  line.AppendNumber(token);
+  line.Append(R"(","since":)");
+  line.AppendNumber(UnixMilliseconds());
+  WriteHex(Checksum(begin_checksum_, line.Since(begin_size_)), line_ + kBeforeChecksum.size());
   line.Append("}");
-  if (!line.fits()) return false;
-  line.Pad();
-  return true;
+  // The record before may have been longer.
+  if (line.size() < size_) std::fill(line_ + line.size(), line_ + size_, ' ');
+  size_ = line.size();
+  return fits_ && line.fits() ? line_ : nullptr;
 }
 
 RecordScan ScanRecord(const char* data, size_t size) {

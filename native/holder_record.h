@@ -18,26 +18,33 @@ inline constexpr char kStateHeld[] = "held";
 inline constexpr char kStateFree[] = "free";
 inline constexpr size_t kStateBytes = 4;
 
-// What is the same for every lock of this process: JSON members without the braces.
-class ProcessRecord final {
- public:
-  void Set(std::string members);
-  const std::string& members() const { return members_; }
-  uint32_t checksum() const { return checksum_; }
-
- private:
-  std::string members_;
-  uint32_t checksum_ = 0;
-};
-
 struct RecordDetails {
   std::string label = "null";  // as JSON
   int64_t lease_ms = 0;        // 0: none
 };
 
-// Fills exactly kRecordBytes. Returns false when the members do not fit.
-bool FormatRecord(const ProcessRecord& process, const RecordDetails& details, uint64_t token,
-                  char* out);
+// Writes the records of this process.
+class RecordWriter final {
+ public:
+  // What is the same for every lock: JSON members without the braces.
+  void SetProcess(std::string members);
+
+  // Exactly kRecordBytes, until the next call. Null when the members do not fit.
+  const char* Write(const RecordDetails& details, uint64_t token);
+
+ private:
+  void Begin(const RecordDetails& details);
+
+  std::string process_;
+  // Of the record before this one: what it began with is used again.
+  RecordDetails details_;
+  bool begun_ = false;
+  char line_[kRecordBytes] = {};
+  size_t begin_size_ = 0;
+  size_t size_ = 0;
+  uint32_t begin_checksum_ = 0;
+  bool fits_ = false;
+};
 
 struct RecordScan {
   bool foreign = false;  // content that is not ours, or cannot be, and must not be touched

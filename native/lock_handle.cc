@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
 #include <thread>
 #include <utility>
 
@@ -37,10 +36,9 @@ void LockHandle::LetGo() {
 }
 
 void LockHandle::Prepare(const Request& request) {
-  const size_t path_hash = std::hash<std::string>()(request.path);
   // Paths of one hash are told apart by the look at the path that follows each lock.
-  if (path_hash != path_hash_ || request.mode == Mode::kShared) CloseKept();
-  path_hash_ = path_hash;
+  if (request.path_hash != path_hash_ || request.mode == Mode::kShared) CloseKept();
+  path_hash_ = request.path_hash;
   mode_ = request.mode;
   in_turn_ = request.in_turn;
 }
@@ -226,8 +224,9 @@ int LockHandle::StampRecord(const Request& request, uint64_t stamped) {
   token_ = std::max(scan.token, request.min_token);
   if (request.mode == Mode::kShared) return 0;
   token_ += 1;
-  if (!FormatRecord(surroundings_->process, request.details, token_, buffer)) return kTooLong;
-  const int result = Write(open_, buffer, sizeof buffer, 0);
+  const char* const record = surroundings_->records.Write(request.details, token_);
+  if (record == nullptr) return kTooLong;
+  const int result = Write(open_, record, kRecordBytes, 0);
   // Taken over from somebody who does not write; opening it anew tells why that may not be.
   if (result == kReadOnly) return kReplaced;
   if (result != 0) return Failure(Operation::kWrite, result);

@@ -33,6 +33,7 @@ inline constexpr int kTooLong = 5;   // the holder record does not fit
 
 struct Request {
   std::string path;
+  size_t path_hash = 0;
   Mode mode = Mode::kExclusive;
   bool record = true;
   bool in_turn = false;  // no attempt before those who wait already
@@ -45,7 +46,7 @@ struct Request {
 
 // What the handles of one environment share.
 struct Surroundings {
-  ProcessRecord process;
+  RecordWriter records;
   Turns turns;
   // Of the latest grant: the record of the last exclusive holder if that one never marked its
   // release, else empty.

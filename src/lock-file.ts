@@ -68,6 +68,14 @@ function closeKept(): void {
   withKeptDescriptor.clear();
 }
 
+// What the addon was told last: it still has that, and reading it anew takes longer than the rest of
+// the call. Not what a signal belongs to, which this would keep alive.
+let told: LockRequest | undefined;
+
+function tell(request: LockRequest): void {
+  told = request.signal === undefined ? request : undefined;
+}
+
 /**
  * One use of a lock file: the driver behind the lock. Objects are used again and again, because
  * their native part and their finalisers cost more than the lock itself.
@@ -121,31 +129,36 @@ export class LockFile {
   }
 
   /** Opens the lock file and makes one attempt; `status.contended` leaves it open for a wait. */
-  tryAcquire(request: LockRequest, flags = 0): number {
-    const { lockPath, details } = request;
+  tryAcquire(request: LockRequest): number {
+    if (request === told) return addon.tryAcquire(this.number);
+    tell(request);
+    const { lockPath, flags, details } = request;
     // Without a spread where there is nothing to spread: this is on the way of every lock.
     return details.length === 0
-      ? addon.tryAcquire(this.number, lockPath, request.flags | flags)
-      : addon.tryAcquire(this.number, lockPath, request.flags | flags, ...details);
+      ? addon.tryAcquire(this.number, lockPath, flags)
+      : addon.tryAcquire(this.number, lockPath, flags, ...details);
   }
 
   /** Opens the lock file for a wait behind those who wait already, without an attempt. */
-  openInTurn(request: LockRequest): number {
-    return this.tryAcquire(request, requestFlags.inTurn);
+  openInTurn({ lockPath, flags, details }: LockRequest): number {
+    told = undefined;
+    return addon.tryAcquire(this.number, lockPath, flags | requestFlags.inTurn, ...details);
   }
 
   /**
    * Starts to wait in the kernel; `onEnded` is called on the event loop, or never after `abandon()`
    * failed. When its result is `status.done`, the lock is held.
    */
-  beginWait({ lockPath, flags, details }: LockRequest, onEnded: Ended): number {
+  beginWait(request: LockRequest, onEnded: Ended): number {
     listen(this.number, onEnded);
-    return addon.beginWait(this.number, lockPath, flags, ...details);
+    tell(request);
+    return addon.beginWait(this.number, request.lockPath, request.flags, ...request.details);
   }
 
   /** As `beginWait`, but opens in the waiting thread as well; `once` makes one attempt there. */
   beginRemote(request: LockRequest, once: boolean, onEnded: Ended): number {
     listen(this.number, onEnded);
+    tell(request);
     return addon.beginRemote(
       this.number,
       once,
@@ -157,6 +170,7 @@ export class LockFile {
 
   /** Goes on with a wait for somebody else, who wants the same mode. */
   changeRequest(request: LockRequest): void {
+    tell(request);
     addon.changeRequest(this.number, request.lockPath, request.flags, ...request.details);
   }
 
@@ -189,7 +203,10 @@ export class LockFile {
   }
 
   /** Grants the lock that is held here, still locked, to the next one. */
-  handOver({ lockPath, flags, details }: LockRequest): number {
+  handOver(request: LockRequest): number {
+    if (request === told) return addon.handOver(this.number);
+    tell(request);
+    const { lockPath, flags, details } = request;
     return details.length === 0
       ? addon.handOver(this.number, lockPath, flags)
       : addon.handOver(this.number, lockPath, flags, ...details);

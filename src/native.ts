@@ -23,6 +23,8 @@ export const requestFlags = { exclusive: 1, record: 2, inTurn: 4, permissionsShi
 /** The label as JSON, the lease in ms (0: none) and the token to start above. */
 export type RequestDetails = [label: string, lease: number, minToken: bigint];
 
+type RequestArguments = [path: string, flags: number, ...details: RequestDetails | []];
+
 /**
  * Handles are named by numbers above 0, because an object for each would take more memory than what
  * it stands for. native/lock_handle.h says what each operation does.
@@ -31,23 +33,19 @@ interface Addon {
   openHandle(handle: number): void;
   /** Ends everything that the handle has; the number may be used for another one from then on. */
   closeHandle(handle: number): void;
-  tryAcquire(handle: number, path: string, flags: number, ...details: RequestDetails | []): number;
+  /** Without a request that of the call before, of whatever handle, is meant once more. */
+  tryAcquire(handle: number, ...request: RequestArguments | []): number;
   /** Opens and waits in a thread of its own; `once` makes one attempt there instead. */
-  beginRemote(
-    handle: number,
-    once: boolean,
-    path: string,
-    flags: number,
-    ...details: RequestDetails | []
-  ): number;
-  beginWait(handle: number, path: string, flags: number, ...details: RequestDetails | []): number;
+  beginRemote(handle: number, once: boolean, ...request: RequestArguments): number;
+  beginWait(handle: number, ...request: RequestArguments): number;
   abandonWait(handle: number): boolean;
   adoptWait(handle: number): boolean;
   /** The wait goes on for somebody else, in the same mode. */
-  changeRequest(handle: number, path: string, flags: number, ...details: RequestDetails | []): void;
+  changeRequest(handle: number, ...request: RequestArguments): void;
   waitFor(handle: number, milliseconds: number): number;
   finishWait(handle: number): number;
-  handOver(handle: number, path: string, flags: number, ...details: RequestDetails | []): number;
+  /** Without a request as `tryAcquire`. */
+  handOver(handle: number, ...request: RequestArguments | []): number;
   release(handle: number): number;
   discard(handle: number): void;
   letGo(handle: number): void;

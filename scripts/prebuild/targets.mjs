@@ -3,7 +3,7 @@
 const systems = {
   linux: {
     flags: [
-      ...['-Os', '-fPIC', '-fstack-protector-strong', '-fno-asynchronous-unwind-tables'],
+      ...['-O2', '-fPIC', '-fstack-protector-strong', '-fno-asynchronous-unwind-tables'],
       ...['-D_GNU_SOURCE', '-D_FORTIFY_SOURCE=2'],
       ...['-Wl,-z,relro,-z,now', '-Wl,--build-id=none', '-Wl,--gc-sections'],
       // Hides what the run-time library inside would otherwise offer to others.
