@@ -44,7 +44,10 @@ export function tryLock(resource: string | URL, options?: TryLockOptions): FileL
   if (WaitQueue.at(request.lockPath) !== undefined) return null;
   const file = LockFile.take();
   const result = file.tryAcquire(request);
-  if (result === status.done) return new FileLock(file, request);
+  if (result === status.done) {
+    const taken = takeUnlessBehind(file, request);
+    return taken instanceof FileLock ? taken : null;
+  }
   file.letGo();
   if (result === status.contended) return null;
   throw errorFrom(result, request);
@@ -109,7 +112,7 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
   for (;;) {
     const file = LockFile.take();
     let result: number | FileLock = file.tryAcquire(request);
-    if (result === status.done) return new FileLock(file, request);
+    if (result === status.done) return take(file, request);
     if (result === status.contended) result = waitSync(request, file, deadline);
     else file.recycle();
     if (typeof result !== 'number') return result;
@@ -148,10 +151,36 @@ export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
   if (awaited !== undefined) return wait(awaited, request);
   const file = LockFile.take();
   const result = file.tryAcquire(request);
-  if (result === status.done) return new FileLock(file, request);
+  if (result === status.done) {
+    const taken = takeUnlessBehind(file, request);
+    return taken instanceof FileLock ? taken : wait(taken, request);
+  }
   if (result === status.contended) return wait(WaitQueue.of(file, request.lockPath), request, file);
   file.recycle();
   throw errorFrom(result, request);
+}
+
+/** Takes what was granted at once. Those whom it overtook wait for this thread from now on. */
+function take(
+  file: LockFile,
+  request: LockRequest,
+  overtaken = WaitQueue.overtaken(file, request.lockPath),
+): FileLock {
+  const lock = new FileLock(file, request);
+  overtaken?.meet(file);
+  return lock;
+}
+
+/** The same, but gives it back and answers the queue to stand in where others wait under another path. */
+function takeUnlessBehind(file: LockFile, request: LockRequest): FileLock | WaitQueue {
+  const overtaken = WaitQueue.overtaken(file, request.lockPath);
+  // Readers would keep a writer out for good. An exclusive lock was free when it was taken, and has
+  // replaced what the record may say of a crash.
+  if (overtaken === undefined || request.mode === 'exclusive')
+    return take(file, request, overtaken);
+  file.forceUnlock();
+  file.recycle();
+  return overtaken;
 }
 
 function wait(

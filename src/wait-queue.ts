@@ -34,7 +34,19 @@ export class WaitQueue implements Successor {
 
   /** The queue in which somebody waits for the lock file at this path, as far as the path tells. */
   static at(path: string): WaitQueue | undefined {
-    const queue = queueAt(path);
+    return WaitQueue.#awaited(queueAt(path));
+  }
+
+  /** The queue in which somebody waits for a file whose lock was granted here, maybe under another path. */
+  static overtaken(file: LockFile, path: string): WaitQueue | undefined {
+    for (const { waiters } of allQueues()) {
+      // What a path means is asked only where it matters: this is on the way of every lock.
+      if (waiters.size > 0) return WaitQueue.#awaited(queueOf(file.identityAt(path)));
+    }
+    return undefined;
+  }
+
+  static #awaited(queue: WaitQueue | undefined): WaitQueue | undefined {
     return queue !== undefined && queue.#waiters.size > 0 ? queue : undefined;
   }
 
@@ -68,7 +80,7 @@ export class WaitQueue implements Successor {
     return allQueues();
   }
 
-  get waiters(): Iterable<Waiter> {
+  get waiters(): WaiterList {
     return this.#waiters;
   }
 
@@ -89,6 +101,11 @@ export class WaitQueue implements Successor {
     this.#names.addPath(waiter.request.lockPath);
     if (first) this.#serve(opened);
     else opened?.letGo();
+  }
+
+  /** Has those who wait here know of a holder that did not. */
+  meet(file: LockFile): void {
+    this.#holders.add(file);
   }
 
   /** Takes a waiter out who does not want the lock any more. */
@@ -126,7 +143,11 @@ export class WaitQueue implements Successor {
         }
         result = file.finishWait();
         // Before the others here, one of whom may share the lock: what was granted is known of the latest.
-        if (result === status.done) return take(file);
+        if (result === status.done) {
+          const taken = take(file);
+          this.meet(file);
+          return taken;
+        }
       }
       file.letGo();
       // Adopted in the moment in which it ended as one that nobody wants: once more.

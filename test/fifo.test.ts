@@ -3,7 +3,7 @@ import { type FileLock, lock, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { temporaryResource } from './helpers/folder.js';
+import { linkedPathTo, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
 
@@ -97,6 +97,22 @@ test('a waiting writer is not overtaken by later readers of its own process', as
   await Promise.all([writer, reader]);
   expect(order).toEqual(['writer', 'reader']);
 });
+
+needs('symbolic links')(
+  'a waiting writer is not overtaken by later readers that come by another path',
+  async () => {
+    const resource = temporaryResource();
+    const alias = linkedPathTo(resource);
+    const reading = await lock(resource, { mode: 'shared' });
+    const order: string[] = [];
+    const writer = withLock(resource, () => order.push('writer'));
+    const reader = withLock(alias, { mode: 'shared' }, () => order.push('reader'));
+    expect(tryLock(alias, { mode: 'shared' })).toBeNull();
+    reading.release();
+    await Promise.all([writer, reader]);
+    expect(order).toEqual(['writer', 'reader']);
+  },
+);
 
 needs('/proc')('a waiting writer is not overtaken by readers of another process', async () => {
   const resource = temporaryResource();

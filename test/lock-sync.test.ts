@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { lock, lockSync, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
-import { untilBlocked } from './helpers/blocked.js';
+import { blockedOn, untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { atBest, patience, slowness } from './helpers/slowness.js';
@@ -44,6 +44,20 @@ test('lockSync has its own token, whoever of its thread shares the lock', async 
   expect(held.token).toBe(1n);
   (await other).release();
 });
+
+needs('/proc')(
+  'who waits in the same thread waits for the release of lockSync, not in the kernel',
+  async () => {
+    const resource = temporaryResource();
+    await holderFor(resource, 50);
+    const waiting = lock(resource);
+    const held = lockSync(resource);
+    await new Promise(setImmediate);
+    expect(blockedOn(held.lockPath)).toBe(0);
+    held.release();
+    (await waiting).release();
+  },
+);
 
 test('lockSync wakes within its timeout, not at its end', async () => {
   const resource = temporaryResource();

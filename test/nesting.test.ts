@@ -10,7 +10,7 @@ import {
   withLock,
 } from 'holdfast';
 import { expect, test } from 'vitest';
-import { temporaryResource } from './helpers/folder.js';
+import { linkedPathTo, temporaryResource } from './helpers/folder.js';
 import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import { patience } from './helpers/slowness.js';
@@ -185,6 +185,25 @@ test.each([false, true])(
       expect(again.held).toBe(true);
     });
     await expect(writer).resolves.toBe('wrote');
+  },
+);
+
+needs('symbolic links')(
+  'a scope that came by another path than those who wait is told of its own lock as well',
+  async () => {
+    const resource = temporaryResource();
+    const alias = linkedPathTo(resource);
+    const first = await lock(resource);
+    const waiting = [lock(resource), lock(resource)];
+    first.release();
+    const second = await waiting[0];
+    // Then the next one has to step aside for other processes, and the lock is free for a moment.
+    await sleep(15);
+    second?.release();
+    await withLock(alias, async () => {
+      await expect(lock(resource, { timeout: 500 })).rejects.toMatchObject({ code: 'EDEADLK' });
+    });
+    (await waiting[1])?.release();
   },
 );
 

@@ -8,7 +8,6 @@ import {
   renameSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
@@ -17,7 +16,7 @@ import { lock, tryLock, withLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { faults } from './helpers/faults.js';
-import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { linkedPathTo, temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { isFree } from './helpers/is-free.js';
 import { needs } from './helpers/needs.js';
 
@@ -69,9 +68,7 @@ describe('the same lock is meant by', () => {
 
   needs('symbolic links')('a path through a linked folder', async () => {
     const resource = temporaryResource();
-    const link = join(temporaryFolder(), 'link');
-    symlinkSync(dirname(resource), link, 'junction');
-    await expectSameLock(resource, join(link, 'resource'));
+    await expectSameLock(resource, linkedPathTo(resource));
   });
 
   test('a second name of the lock file', async () => {

@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterEach } from 'vitest';
 
 const folders: string[] = [];
@@ -15,6 +15,13 @@ export function temporaryFolder(parent = tmpdir()): string {
 /** A path to guard, in a folder of its own. */
 export function temporaryResource(): string {
   return join(temporaryFolder(), 'resource');
+}
+
+/** Another path to a resource, through a link to its folder. */
+export function linkedPathTo(resource: string): string {
+  const link = join(temporaryFolder(), 'link');
+  symlinkSync(dirname(resource), link, 'junction');
+  return join(link, basename(resource));
 }
 
 // A process that was killed may still be about to create a file.
