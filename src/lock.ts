@@ -208,9 +208,10 @@ function wait(
     queue.decline(opened);
     throw deadlock ?? timeoutError(request);
   }
-  const forThread = isUnlimited(request) && queue.endlessHold !== undefined;
-  const waiter = new Waiter(queue, request, holding, forThread);
+  // The queue keeps the process alive where that is not for this thread alone to end.
+  const unlimited = isUnlimited(request);
+  const waiter = new Waiter(queue, request, holding, unlimited);
   queue.join(waiter, opened);
-  if (forThread) watchStuckWaits();
+  if (unlimited) watchStuckWaits();
   return waiter.promise;
 }

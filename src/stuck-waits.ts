@@ -49,7 +49,7 @@ function isStuck(wait: LocalWait): wait is StuckWait {
 }
 
 /**
- * Watches waits without a limit for holders of this thread: one that took its lock with plain
+ * Watches waits without a limit, for holders of this thread now or later: one that took its lock with plain
  * `lock()` may be the very task that waits. That cannot be told from a task that merely queues, but
  * when this thread has nothing else left to do, nobody will ever release.
  */
@@ -68,7 +68,8 @@ function lookLater(): void {
 
 function look(): void {
   looking = false;
-  const stuck = [...localWaits()].filter(isStuck);
+  const unlimited = [...localWaits()].filter(({ waiter }) => isUnlimited(waiter.request));
+  const stuck = unlimited.filter(isStuck);
   const long = stuck.find(({ waiter }) => seen.has(waiter));
   if (long !== undefined) {
     warned = true;
@@ -77,8 +78,9 @@ function look(): void {
       code: 'HOLDFAST_LONG_WAIT',
       detail: long.hold.stack ?? 'Set captureStack: true to see who took it.',
     });
-  } else if (stuck.length > 0) {
+  } else if (unlimited.length > 0) {
     for (const { waiter } of stuck) seen.add(waiter);
+    // The others may come to wait for this thread.
     lookLater();
   }
 }

@@ -190,6 +190,8 @@ export class WaitQueue implements Successor {
       const head = this.#waiters.first;
       if (head === undefined || this.#wait !== null || this.#holders.block(head.request)) {
         unused?.letGo();
+        // What comes from elsewhere needs an event loop that lives then; one waiter is enough for that.
+        if (this.endlessHold === undefined) head?.keepAlive();
         this.#dropIfIdle();
         return;
       }
@@ -199,7 +201,7 @@ export class WaitQueue implements Successor {
       if (adopted !== undefined) {
         unused?.letGo();
         adopted.changeRequest(request);
-        this.#wait = { file: adopted, mode: request.mode };
+        this.#waitIn(adopted, head);
         return;
       }
       const file = unused ?? LockFile.take();
@@ -234,7 +236,7 @@ export class WaitQueue implements Successor {
     if (result === status.contended) {
       const started = this.#beginWait(head.request, file);
       if (started === status.done) {
-        this.#wait = { file, mode: head.request.mode };
+        this.#waitIn(file, head);
         return false;
       }
       return this.#fail(head, file, started);
@@ -245,6 +247,11 @@ export class WaitQueue implements Successor {
       return true;
     }
     return this.#fail(head, file, result);
+  }
+
+  #waitIn(file: LockFile, head: Waiter): void {
+    this.#wait = { file, mode: head.request.mode };
+    head.keepAlive();
   }
 
   #beginWait(request: LockRequest, file: LockFile): number {

@@ -70,6 +70,19 @@ test('a queue within a process keeps it alive to its end, and not longer', async
   expect(await program.ended).toMatchObject({ code: 0, stdout: '10\n' });
 });
 
+test('a queue within a process lets its event loop run empty when all have had their turn, not before', async () => {
+  const program = startModule(
+    `${library}
+    let done = 0;
+    process.on('beforeExit', () => console.log(done));
+    const turn = () => new Promise((resolve) => setTimeout(resolve, 6));
+    // Long enough for others to be let in between, who may not be there.
+    for (let task = 0; task < 10; task += 1) void holdfast.withLock(resource, turn).then(() => { done += 1; });`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: '10\n' });
+});
+
 test('process.exit ends a process with a blocked wait at once', async () => {
   const resource = temporaryResource();
   using held = await lock(resource);

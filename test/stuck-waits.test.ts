@@ -30,6 +30,22 @@ test('a process that waits for nothing but its own lock is told so, with both pl
   expect(stdout).toMatch(/\ntrue EDEADLK\n$/);
 });
 
+test('a process that waited for another one twice, and waits for itself then, is told so', async () => {
+  const resource = temporaryResource();
+  const held = await lock(resource);
+  const program = startModule(
+    `${library}
+    const first = lock(resource);
+    const second = code(lock(resource));
+    console.log('waiting');
+    first.then(async ({ held }) => console.log(held, await second));`,
+    resource,
+  );
+  await program.printed('waiting');
+  held.release();
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'waiting\ntrue EDEADLK\n' });
+});
+
 test('tasks without scopes that wait for each other, and nothing else, are told one by one', async () => {
   const program = startModule(
     `${library}
