@@ -42,10 +42,15 @@ void LockWaiter::AwaitCollection() {
   Descriptor unwanted;
   {
     std::unique_lock<std::mutex> guard(mutex_);
-    const auto collected = [&] { return state_ != State::kEnded; };
-    if (grant_ms_ == 0 || result_ != 0 || collected()) return;
-    const int64_t deadline = MonotonicNow() + grant_ms_ * 1'000'000;
-    if (changed_.WaitUntil(guard, deadline, collected)) return;
+    if (result_ != 0) return;
+    const int64_t granted = MonotonicNow();
+    for (;;) {
+      // Both may change meanwhile.
+      if (state_ != State::kEnded || grant_ms_ == 0) return;
+      const int64_t deadline = granted + grant_ms_ * 1'000'000;
+      if (MonotonicNow() >= deadline) break;
+      changed_.WaitUntil(guard, deadline);
+    }
     unwanted = TakeUnwanted();
   }
   GiveBack(0, unwanted);
@@ -65,6 +70,7 @@ void LockWaiter::GiveBack(int result, Descriptor unwanted) {
 void LockWaiter::LimitGrant(int64_t milliseconds) {
   const std::lock_guard<std::mutex> guard(mutex_);
   grant_ms_ = milliseconds;
+  changed_.notify_all();
 }
 
 bool LockWaiter::Abandon() {

@@ -37,7 +37,8 @@ class LockWaiter final {
                    std::shared_ptr<LockWaiter>* out);
 
   // Gives back what was granted and not collected for that long (0: for ever), because the event
-  // loop that should do so may be blocked, and a lease that has not begun does not end.
+  // loop that should do so may be blocked, and a lease that has not begun does not end. Has no
+  // effect where the wait was granted without a limit.
   void LimitGrant(int64_t milliseconds);
 
   // Gives the wait up. Returns false when it has ended before: then Collect() has its result. From

@@ -17,7 +17,10 @@ Condition::Condition() {
 
 void Condition::WaitUntil(std::unique_lock<std::mutex>& guard, int64_t deadline) {
   constexpr int64_t kSecond = 1'000'000'000;
-  const struct timespec limit = {deadline / kSecond, deadline % kSecond};
+  struct timespec limit = {};
+  // Both are narrower where a long has 32 bits.
+  limit.tv_sec = static_cast<time_t>(deadline / kSecond);
+  limit.tv_nsec = static_cast<long>(deadline % kSecond);
   pthread_cond_timedwait(native_handle(), guard.mutex()->native_handle(), &limit);
 }
 

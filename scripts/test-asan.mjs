@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 
-const copied = ['binding.gyp', 'dist', 'native', 'package.json', 'scripts', 'src', 'test'];
+const copied = ['binding.gyp', 'demo', 'dist', 'native', 'package.json', 'scripts', 'src', 'test'];
 const copy = mkdtempSync(join(tmpdir(), 'holdfast-asan-'));
 
 function run(command, args, env = {}) {

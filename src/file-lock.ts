@@ -285,7 +285,7 @@ export class FileLock implements Disposable, AsyncDisposable {
     try {
       this.#limit(this.#hold.lease);
     } catch (error) {
-      this.release();
+      this[dispose]();
       throw error;
     }
   }

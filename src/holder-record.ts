@@ -74,8 +74,9 @@ function toRecord(value: unknown): HolderRecord | null {
  * hostile, gives null and never throws.
  */
 export function parseHolderRecord(content: string): HolderRecord | null {
+  // Not a dot, which JSON's unescaped U+2028 and U+2029 are no characters for.
   const line =
-    /^\{"holdfast":1,"state":"(?:held|free)","crc":"([0-9a-f]{8})",(.{1,512}?)\} *\n/.exec(
+    /^\{"holdfast":1,"state":"(?:held|free)","crc":"([0-9a-f]{8})",([^\r\n]{1,512}?)\} *\n/.exec(
       content.slice(0, recordBytes),
     );
   if (line === null) return null;

@@ -72,7 +72,8 @@ function closeKept(): void {
 // the call. Not what a signal belongs to, which this would keep alive.
 let told: LockRequest | undefined;
 
-function tell(request: LockRequest): void {
+/** Call it after the addon: what is thrown on the way there must not leave it with the one before. */
+function hasBeenTold(request: LockRequest): void {
   told = request.signal === undefined ? request : undefined;
 }
 
@@ -131,18 +132,22 @@ export class LockFile {
   /** Opens the lock file and makes one attempt; `status.contended` leaves it open for a wait. */
   tryAcquire(request: LockRequest): number {
     if (request === told) return addon.tryAcquire(this.number);
-    tell(request);
     const { lockPath, flags, details } = request;
     // Without a spread where there is nothing to spread: this is on the way of every lock.
-    return details.length === 0
-      ? addon.tryAcquire(this.number, lockPath, flags)
-      : addon.tryAcquire(this.number, lockPath, flags, ...details);
+    const result =
+      details.length === 0
+        ? addon.tryAcquire(this.number, lockPath, flags)
+        : addon.tryAcquire(this.number, lockPath, flags, ...details);
+    hasBeenTold(request);
+    return result;
   }
 
   /** Opens the lock file for a wait behind those who wait already, without an attempt. */
   openInTurn({ lockPath, flags, details }: LockRequest): number {
+    const inTurn = flags | requestFlags.inTurn;
+    const result = addon.tryAcquire(this.number, lockPath, inTurn, ...details);
     told = undefined;
-    return addon.tryAcquire(this.number, lockPath, flags | requestFlags.inTurn, ...details);
+    return result;
   }
 
   /**
@@ -151,27 +156,25 @@ export class LockFile {
    */
   beginWait(request: LockRequest, onEnded: Ended): number {
     listen(this.number, onEnded);
-    tell(request);
-    return addon.beginWait(this.number, request.lockPath, request.flags, ...request.details);
+    const { lockPath, flags, details } = request;
+    const result = addon.beginWait(this.number, lockPath, flags, ...details);
+    hasBeenTold(request);
+    return result;
   }
 
   /** As `beginWait`, but opens in the waiting thread as well; `once` makes one attempt there. */
   beginRemote(request: LockRequest, once: boolean, onEnded: Ended): number {
     listen(this.number, onEnded);
-    tell(request);
-    return addon.beginRemote(
-      this.number,
-      once,
-      request.lockPath,
-      request.flags,
-      ...request.details,
-    );
+    const { lockPath, flags, details } = request;
+    const result = addon.beginRemote(this.number, once, lockPath, flags, ...details);
+    hasBeenTold(request);
+    return result;
   }
 
   /** Goes on with a wait for somebody else, who wants the same mode. */
   changeRequest(request: LockRequest): void {
-    tell(request);
     addon.changeRequest(this.number, request.lockPath, request.flags, ...request.details);
+    hasBeenTold(request);
   }
 
   /** Gives a wait up. False when it has ended already: `finishWait` has the result. */
@@ -205,11 +208,13 @@ export class LockFile {
   /** Grants the lock that is held here, still locked, to the next one. */
   handOver(request: LockRequest): number {
     if (request === told) return addon.handOver(this.number);
-    tell(request);
     const { lockPath, flags, details } = request;
-    return details.length === 0
-      ? addon.handOver(this.number, lockPath, flags)
-      : addon.handOver(this.number, lockPath, flags, ...details);
+    const result =
+      details.length === 0
+        ? addon.handOver(this.number, lockPath, flags)
+        : addon.handOver(this.number, lockPath, flags, ...details);
+    hasBeenTold(request);
+    return result;
   }
 
   begin(hold: Hold, owner: Owner): void {

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { parseHolderRecord } from '../src/holder-record.js';
 import { describeHolders } from '../src/lock-holder.js';
 import { temporaryResource } from './helpers/folder.js';
+import { randomFrom, randomSeed } from './helpers/random.js';
 import { craftRecord, type RecordMembers } from './helpers/record.js';
 import { slowness } from './helpers/slowness.js';
 
@@ -22,17 +23,6 @@ const members: RecordMembers = {
 const escapes = '\x1b[2J\x1b]0;title\x07\r\n\u202e\u2028\x9b31m';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
 const unprintable = /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/;
-
-// A small generator of its own (mulberry32), so that a failure can be had again by its seed.
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 const values: unknown[] = [
   -1,
@@ -107,7 +97,7 @@ const inputs = 1_000_000;
 test(`the parser reads ${inputs} hostile contents as records or as nothing`, {
   timeout: 120_000 * slowness,
 }, () => {
-  const seed = Number(process.env['HOLDFAST_FUZZ_SEED'] ?? Date.now() % 2 ** 31);
+  const seed = randomSeed();
   const hostile = hostileFrom(randomFrom(seed));
   let records = 0;
   let longest = 0;

@@ -54,6 +54,28 @@ describe('a lock that cannot be unlocked', () => {
     expect(held?.previousHolder).toMatchObject({ pid: actor.pid, state: 'held' });
   });
 
+  needs('faults by LD_PRELOAD')('ends when its lease cannot begin', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    const outcome = await actor.run(
+      ({ holdfast }, resource, eio, eagain) => {
+        process.env['FAULT_UNLOCK'] = String(eio);
+        process.env['FAULT_THREAD'] = String(eagain);
+        try {
+          holdfast.tryLock(resource, { lease: 60_000 });
+          return 'locked';
+        } catch (error) {
+          return [(error as NodeJS.ErrnoException).code, holdfast.heldLocks().length];
+        }
+      },
+      resource,
+      errno.EIO,
+      errno.EAGAIN,
+    );
+    expect(outcome).toEqual(['EIO', 0]);
+    expect(tryLock(resource)).not.toBeNull();
+  });
+
   needs('faults by LD_PRELOAD')('ends with its using block, which fails', async () => {
     const resource = temporaryResource();
     const actor = await faultyActor();

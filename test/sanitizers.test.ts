@@ -8,7 +8,9 @@ import { needs } from './helpers/needs.js';
 import { slowness } from './helpers/slowness.js';
 
 const native = fileURLToPath(new URL('../native/', import.meta.url));
-const harness = fileURLToPath(new URL('./fixtures/harness.cc', import.meta.url));
+const races = ['harness.cc', 'harness_records.cc'].map((name) =>
+  fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url)),
+);
 
 /** The sources of this system but those that need Node. */
 function sources(): string[] {
@@ -40,7 +42,7 @@ needs('Linux').for(['thread', 'address,undefined'])(
     const folder = temporaryFolder();
     context.skip(!isThere(sanitizer, folder), `there is no -fsanitize=${sanitizer} here`);
     const program = join(folder, 'harness');
-    expect(compile(sanitizer, [harness, ...sources()], program)).toBe('');
+    expect(compile(sanitizer, [...races, ...sources()], program)).toBe('');
     const { status, stdout, stderr } = spawnSync(program, [folder], { encoding: 'utf8' });
     expect(stderr).toBe('');
     expect(stdout).toMatch(/ 0 failures$/m);
