@@ -9,6 +9,7 @@ import { Actor } from './helpers/actor.js';
 import { failures } from './helpers/failures.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { SessionHolder } from './helpers/session-holder.js';
 
 // What opens a file there is called so by the system.
 const syscall = expect.stringMatching(/^(open|CreateFile)$/);
@@ -60,6 +61,17 @@ describe('at the lock path,', () => {
       expect(error).toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR', lockPath: `${resource}.flock` });
     }
     expect(lstatSync(`${resource}.flock`).isFIFO()).toBe(true);
+  });
+
+  needs('mkfifo')('a FIFO for the lock of an older program does not block either', async () => {
+    const sessionFile = temporaryResource();
+    expect(spawnSync('mkfifo', [`${sessionFile}.lock`]).status).toBe(0);
+    const holder = await SessionHolder.start();
+    const taking = holder.acquire('new', { sessionFile, legacy: true });
+    await expect(taking).rejects.toThrow(`${sessionFile}.lock is not a regular file`);
+    expect(lstatSync(`${sessionFile}.lock`).isFIFO()).toBe(true);
+    using free = tryLock(sessionFile);
+    expect(free?.held).toBe(true);
   });
 
   test('a file with other content is left as it is', async () => {

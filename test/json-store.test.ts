@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type FileLock, lock, withLock } from 'holdfast';
-import { type JsonFileError, jsonStore } from 'holdfast/json-store';
+import { type JsonFileError, jsonlStore, jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
 import * as z from 'zod';
 import { temporaryFolder } from './helpers/folder.js';
@@ -95,8 +95,25 @@ test('a value without JSON is refused', async () => {
   await expect(store.updateOr({}, () => undefined)).rejects.toThrow(
     'cannot hold undefined, which has no JSON (an update writes what its function returns)',
   );
-  await expect(store.write(undefined)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' });
+  const circle: Record<string, unknown> = {};
+  circle.self = circle;
+  for (const value of [undefined, 1n, { deep: [1n] }, circle]) {
+    const refused = { code: 'ERR_INVALID_ARG_VALUE', message: expect.stringContaining(file) };
+    await expect(store.write(value)).rejects.toMatchObject(refused);
+    await expect(store.update(() => value)).rejects.toMatchObject(refused);
+    await expect(jsonlStore<unknown>(file).append(value)).rejects.toMatchObject(refused);
+  }
   expect(readFileSync(file, 'utf8')).toBe('1');
+});
+
+test('an error of a toJSON() stays what it is', async () => {
+  const mine = new RangeError('mine');
+  const value = {
+    toJSON() {
+      throw mine;
+    },
+  };
+  await expect(jsonStore<unknown>(temporaryStore('1')).write(value)).rejects.toBe(mine);
 });
 
 test('a folder that is missing is made', async () => {

@@ -91,6 +91,15 @@ test('a whole last line that only lacks its line end stays', async () => {
   expect(readFileSync(file, 'utf8')).toBe('{"turn":1}\n{"turn":2}\n{"turn":3}\n');
 });
 
+test('a whole last line with a byte order mark, as editors write it, stays', async () => {
+  const file = temporaryFile('\ufeff{"turn":1}');
+  const store = jsonlStore<Turn>(file);
+  expect(await all(store.read())).toEqual([{ turn: 1 }]);
+  await store.append({ turn: 2 });
+  expect(readFileSync(file, 'utf8')).toBe('\ufeff{"turn":1}\n{"turn":2}\n');
+  expect(await all(store.read())).toEqual([{ turn: 1 }, { turn: 2 }]);
+});
+
 test('a file of one torn line is empty after it was cut', async () => {
   const file = temporaryFile('{"turn":');
   const store = jsonlStore<Turn>(file);

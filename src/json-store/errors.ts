@@ -74,9 +74,12 @@ export class JsonChangedError extends Error {
   }
 }
 
-/** The error for a value that has no JSON, such as `undefined` (`ERR_INVALID_ARG_VALUE`). */
-export function withoutJson(path: string, value: unknown, advice = ''): TypeError {
+/**
+ * The error for a value that has no JSON, such as `undefined` or one with a BigInt in it
+ * (`ERR_INVALID_ARG_VALUE`).
+ */
+export function withoutJson(path: string, value: unknown, why: string, cause?: unknown): TypeError {
   const shown = typeof value === 'object' ? 'this object' : String(value);
-  const message = printable(`${path} cannot hold ${shown}, which has no JSON${advice}`);
-  return Object.assign(new TypeError(message), { code: 'ERR_INVALID_ARG_VALUE' });
+  const message = printable(`${path} cannot hold ${shown}, which has no JSON${why}`);
+  return Object.assign(new TypeError(message, { cause }), { code: 'ERR_INVALID_ARG_VALUE' });
 }

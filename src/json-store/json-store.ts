@@ -2,9 +2,9 @@ import { type BigIntStats, renameSync, unlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
-import { JsonFileError, withoutJson } from './errors.js';
+import { JsonFileError } from './errors.js';
 import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
-import { parseJson } from './json-text.js';
+import { parseJson, toJson } from './json-text.js';
 import { assertNewest, replaceFile, type Version } from './replace-file.js';
 import { type StandardSchema, validate } from './standard-schema.js';
 import { synced } from './temporary-file.js';
@@ -197,8 +197,7 @@ export class JsonStore<T> {
 
   async #write(path: string, lock: FileLock, value: T, basis: Version | undefined): Promise<T> {
     const { schema, indent = 2 } = this.#options;
-    const text: string | undefined = JSON.stringify(value, null, indent);
-    if (text === undefined) throw withoutJson(path, value, adviceForUpdates);
+    const text = toJson(value, path, indent, adviceForUpdates);
     // What a reader would refuse is not written.
     await validate(schema, JSON.parse(text), path, 'would get');
     await replaceFile({

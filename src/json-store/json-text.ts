@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { JsonFileError } from './errors.js';
+import { JsonFileError, withoutJson } from './errors.js';
 
 const space = /[ \t\n\r]*/y;
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
@@ -91,13 +91,37 @@ function describe(text: string, offset: number): string {
   return `unexpected ${JSON.stringify(String.fromCodePoint(text.codePointAt(offset) ?? 0))}`;
 }
 
+/** The text without the byte order mark that some editors write. */
+export function textOf(bytes: Buffer): string {
+  return bytes.toString('utf8').replace(/^\ufeff/, '');
+}
+
+/**
+ * The JSON of a value.
+ *
+ * @param advice what may be wrong where the value is `undefined` or the like.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when it has none.
+ */
+export function toJson(value: unknown, path: string, indent?: number, advice = ''): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value, null, indent);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    // Where a circle closes is told in further lines.
+    throw withoutJson(path, value, `: ${error.message.split('\n', 1)}`, error);
+  }
+  if (text === undefined) throw withoutJson(path, value, advice);
+  return text;
+}
+
 /**
  * The value that these bytes are the JSON of.
  *
  * @throws {JsonFileError} (`ERR_JSON_FILE`) with the position, counted from `firstLine`, when there is none.
  */
 export function parseJson(bytes: Buffer, path: string, firstLine = 1): unknown {
-  const text = bytes.toString('utf8').replace(/^\ufeff/, '');
+  const text = textOf(bytes);
   // Else what is no UTF-8 would be read as U+FFFD and written back as that.
   const damaged = isUtf8(bytes) ? -1 : text.indexOf('\ufffd');
   let offset = damaged;

@@ -2,10 +2,10 @@ import { type BigIntStats, constants, fstatSync, ftruncateSync, writeSync } from
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
-import { JsonChangedError, withoutJson } from './errors.js';
+import { JsonChangedError } from './errors.js';
 import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
 import { readLines } from './json-lines.js';
-import { parseJson } from './json-text.js';
+import { parseJson, toJson } from './json-text.js';
 import { type LastLine, lastLine } from './last-line.js';
 import { assertNewest, replaceFile } from './replace-file.js';
 import { type StandardSchema, validate } from './standard-schema.js';
@@ -25,12 +25,6 @@ export type Compaction<T> = (
   entries: T[],
   lock: FileLock,
 ) => Iterable<T> | PromiseLike<Iterable<T>>;
-
-function lineOf(entry: unknown, path: string): string {
-  const text: string | undefined = JSON.stringify(entry);
-  if (text === undefined) throw withoutJson(path, entry);
-  return `${text}\n`;
-}
 
 /** A file of JSON lines that several processes append to. Made by `jsonlStore`. */
 export class JsonlStore<T> {
@@ -150,7 +144,7 @@ export class JsonlStore<T> {
   async #toLines(entries: Iterable<T>, path: string): Promise<string> {
     const lines: string[] = [];
     for (const entry of entries) {
-      const line = lineOf(entry, path);
+      const line = `${toJson(entry, path)}\n`;
       await validate(this.#options.schema, JSON.parse(line), path, 'would get');
       lines.push(line);
     }

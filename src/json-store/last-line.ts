@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import { textOf } from './json-text.js';
 
 /** What stands behind the last line end of a file. */
 export interface LastLine {
@@ -18,7 +19,7 @@ const lineEnd = 0x0a;
 function isWhole(text: Buffer): boolean {
   if (text.length === 0) return true;
   try {
-    return typeof JSON.parse(text.toString()) !== 'number';
+    return typeof JSON.parse(textOf(text)) !== 'number';
   } catch {
     return false;
   }

@@ -1,5 +1,7 @@
 import {
   closeSync,
+  constants,
+  fstatSync,
   openSync,
   readFileSync,
   statSync,
@@ -7,6 +9,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { LockError } from '../index.js';
 import { isAlive, startTimeOf } from './process.js';
 
 /** What stands in a lock file of the old protocol. */
@@ -33,15 +36,28 @@ export function ownPayload(token: string): string {
   return JSON.stringify(payload, null, 2);
 }
 
+function assertReadable(fd: number, path: string): void {
+  const stats = fstatSync(fd);
+  // A folder is left to read(2), which says EISDIR.
+  if (stats.isFile() || stats.isDirectory()) return;
+  throw new LockError(
+    'ERR_LOCK_NOT_REGULAR',
+    `${path} is not a regular file: remove it if it was planted there`,
+    { resource: path.replace(/\.lock$/, ''), lockPath: path },
+  );
+}
+
 function readText(path: string): string | null {
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    // Else a FIFO would block this thread. Windows has none, nor this flag.
+    fd = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
     throw error;
   }
   try {
+    assertReadable(fd, path);
     return readFileSync(fd).toString();
   } finally {
     // Not left to Node, which would end the process where it fails.
