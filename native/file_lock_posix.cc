@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "file_lock.h"
+#include "file_status.h"
 #include "turnstile.h"
 
 namespace holdfast {
@@ -49,7 +50,13 @@ int Create(const char* path, mode_t permissions, Descriptor* out) {
 
 }  // namespace
 
-int Open(const std::string& path, bool writes, int permissions, Descriptor* out) {
+int Open(const std::string& path, Access access, int permissions, Descriptor* out) {
+  // A file that is open for writing cannot be run (execve(2), ETXTBSY), and there are scripts that
+  // lock themselves. Not for all that only read: the turnstile is for descriptors that can write.
+  if (access == Access::kRead && IsProgram(path.c_str()) && !LocksWritersOnly(path.c_str())) {
+    const int result = OpenWith(path.c_str(), O_RDONLY, 0, out);
+    if (result != -ENOENT) return result;
+  }
   // Without O_CREAT first: with it, fs.protected_regular refuses somebody else's existing file in a
   // sticky world-writable directory, even to root (proc_sys_fs(5)).
   int result = OpenWith(path.c_str(), O_RDWR, 0, out);
@@ -60,7 +67,7 @@ int Open(const std::string& path, bool writes, int permissions, Descriptor* out)
     result = OpenWith(path.c_str(), O_RDWR, 0, out);
   }
   const bool unwritable = result == -EACCES || result == -EROFS || result == -EPERM;
-  if (!writes && unwritable) {
+  if (access != Access::kWrite && unwritable) {
     const int readable = OpenWith(path.c_str(), O_RDONLY, 0, out);
     return readable == -ENOENT ? result : readable;
   }

@@ -74,10 +74,10 @@ int OpenWith(const std::wstring& path, DWORD access, DWORD disposition, DWORD fl
   return 0;
 }
 
-int OpenOnce(const std::wstring& path, bool writes, Descriptor* out) {
+int OpenOnce(const std::wstring& path, Access access, Descriptor* out) {
   const int result = OpenWith(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, 0, out);
   const bool unwritable = result == kErrorAccessDenied || result == kErrorReadOnlyVolume;
-  if (!writes && unwritable) {
+  if (access != Access::kWrite && unwritable) {
     const int readable = OpenWith(path, GENERIC_READ, OPEN_EXISTING, 0, out);
     return readable == kErrorNoEntry ? result : readable;
   }
@@ -96,13 +96,13 @@ int RefuseReparsePoint(Descriptor descriptor) {
 }  // namespace
 
 // Permissions do not exist in this form on Windows: a new file gets those of its directory.
-int Open(const std::string& path, bool writes, int, Descriptor* out) {
+int Open(const std::string& path, Access access, int, Descriptor* out) {
   const std::wstring wide = ToSystemPath(path);
-  int result = OpenOnce(wide, writes, out);
+  int result = OpenOnce(wide, access, out);
   for (DWORD pause = 1; pause <= kLastGraceMilliseconds; pause *= 2) {
     if (result != kErrorAccessDenied) break;
     Sleep(pause);
-    result = OpenOnce(wide, writes, out);
+    result = OpenOnce(wide, access, out);
   }
   if (result != 0) return result;
   result = RefuseReparsePoint(*out);

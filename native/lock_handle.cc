@@ -52,7 +52,7 @@ int LockHandle::TryAcquire(const Request& request) {
     if (result != kReplaced) return result;
   }
   for (int attempt = 0; attempt < kMostReopens; ++attempt) {
-    int result = Open(request.path, request.writes(), request.permissions, &open_);
+    int result = Open(request.path, request.access(), request.permissions, &open_);
     if (result != 0) {
       file_ = {};
       return Failure(Operation::kOpen, result);
@@ -122,10 +122,10 @@ int LockHandle::BeginWait(const Request& request, LockWaiter::Ended ended) {
 int LockHandle::BeginRemote(const Request& request, bool once, LockWaiter::Ended ended) {
   Prepare(request);
   const auto open_and_wait = [once, path = request.path, mode = request.mode,
-                              writes = request.writes(),
+                              access = request.access(),
                               permissions = request.permissions](LockWaiter::Stage* stage) {
     Descriptor open = kNoDescriptor;
-    const int opened = Open(path, writes, permissions, &open);
+    const int opened = Open(path, access, permissions, &open);
     stage->descriptor = open;
     if (opened == kContended && !once) return PauseBeforeReopening();
     if (opened != 0) return Failure(Operation::kOpen, opened);

@@ -42,6 +42,10 @@ struct Request {
   RecordDetails details;
 
   bool writes() const { return record && mode == Mode::kExclusive; }
+  Access access() const {
+    if (writes()) return Access::kWrite;
+    return record ? Access::kMayWrite : Access::kRead;
+  }
 };
 
 // What the handles of one environment share.

@@ -14,6 +14,8 @@ export const exitCode = {
 
 const withoutResources = new Set(['ENOMEM', 'EMFILE', 'ENFILE', 'ENOLCK', 'EAGAIN']);
 
+const recordCalls = new Set(['pread', 'pwrite', 'ReadFile', 'WriteFile']);
+
 /** The exit code for a lock file that could not be opened or locked, by the rules of flock(1). */
 export function exitCodeFor(error: unknown): number {
   const { code = '', syscall = '' } = error as NodeJS.ErrnoException;
@@ -21,6 +23,6 @@ export function exitCodeFor(error: unknown): number {
   if (code === 'EROFS' || code === 'ENOSPC' || code === 'EDQUOT') return exitCode.cannotCreate;
   if (syscall === 'flock' || syscall === 'LockFileEx') return exitCode.dataError;
   if (code === '') return exitCode.software;
-  if (code === 'EIO') return exitCode.ioError;
+  if (code === 'EIO' || recordCalls.has(syscall)) return exitCode.ioError;
   return exitCode.noInput;
 }

@@ -4,11 +4,14 @@ import { flock } from '../flock.js';
 import { lock } from '../lock.js';
 import { status } from '../native.js';
 import type { LockMode } from '../options.js';
-import { errorFrom } from '../system-error.js';
+import { errorFrom, fileSystemOf } from '../system-error.js';
 
 function openFile(path: string): number {
+  // NFS keeps exclusive locks only for descriptors that could write. Elsewhere that would only keep
+  // a script from being run that is locked while it runs.
+  const flags = fileSystemOf(path) === 'NFS' ? lookAsWriterFlags : lookFlags;
   try {
-    return openSync(path, lookAsWriterFlags | constants.O_CREAT, 0o600);
+    return openSync(path, flags | constants.O_CREAT, 0o600);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EACCES' && code !== 'EROFS') throw error;

@@ -93,6 +93,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(exitCode.ioError);
 });
 
+// Nobody is left to tell; the exit code still says it, and a COMMAND goes on under its lock.
+process.stderr.on('error', () => {});
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

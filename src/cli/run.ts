@@ -2,11 +2,13 @@ import { accessSync, closeSync, constants } from 'node:fs';
 import { resolve } from 'node:path';
 import { LockTimeoutError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
-import { isForeign, recordBytes } from '../holder-record.js';
+import { isForeign, parseHolderRecord, recordBytes } from '../holder-record.js';
 import { inspectLockFile } from '../inspect.js';
 import { lock } from '../lock.js';
 import { describeHolders } from '../lock-holder.js';
+import { status } from '../native.js';
 import type { LockMode, LockOptions } from '../options.js';
+import { errorFrom } from '../system-error.js';
 import { type CommandLine, runToEnd } from './child.js';
 import { type Command, complain, parseLeading, toMilliseconds, UsageError } from './command.js';
 import { exitCode } from './exit-codes.js';
@@ -69,11 +71,16 @@ function toExitCode(text: string): number {
   return Number(text);
 }
 
+const endsInSlash = process.platform === 'win32' ? /[\\/]$/ : /\/$/;
+
 function plan(args: string[]): Plan {
   const { values, rest } = parseLeading(flags, args);
   const { shared, exclusive, nonblock, wait, lease, label, inherit = false } = values;
   const [file, ...words] = rest[0] === '--' ? rest.slice(1) : rest;
   if (file === undefined || file === '--') throw new UsageError('a FILE is missing');
+  // The library would take the name without it.
+  if (endsInSlash.test(file))
+    throw errorFrom(status.notRegular, { resource: file, lockPath: file });
   if (shared && exclusive) throw new UsageError('--shared and --exclusive exclude each other');
   if (inherit && process.platform === 'win32')
     throw new UsageError('--inherit: Windows locks cannot be inherited');
@@ -111,6 +118,16 @@ function takesRecord(path: string): boolean {
   }
 }
 
+/** Whether COMMAND left the record where it was. */
+function hasRecord(path: string): boolean {
+  try {
+    return parseHolderRecord(readStart(path, recordBytes).toString('utf8')) !== null;
+  } catch {
+    // Whatever the file is that is locked, it is none that others find there.
+    return true;
+  }
+}
+
 async function runInheriting({ file, options, command }: Plan): Promise<number> {
   const fd = await lockInheritable(file, options.mode, options.timeout);
   try {
@@ -121,8 +138,27 @@ async function runInheriting({ file, options, command }: Plan): Promise<number> 
   }
 }
 
-async function runGuarded({ file, options, command }: Plan): Promise<number> {
-  const held = await lock(file, { ...options, record: takesRecord(file) });
+interface Guard {
+  held: FileLock;
+  record: boolean;
+}
+
+async function lockGuarded({ file, options }: Plan): Promise<Guard> {
+  const deadline = performance.now() + options.timeout;
+  const record = takesRecord(file);
+  try {
+    return { held: await lock(file, { ...options, record }), record };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_LOCK_FOREIGN_FILE') throw error;
+    // Whoever held it meanwhile has filled it.
+    const timeout = Math.max(0, deadline - performance.now());
+    return { held: await lock(file, { ...options, timeout, record: false }), record: false };
+  }
+}
+
+async function runGuarded(planned: Plan): Promise<number> {
+  const { file, options, command } = planned;
+  const { held, record } = await lockGuarded(planned);
   const renewal = options.lease === undefined ? undefined : renewing(held, options.lease);
   try {
     const code = await runToEnd(command, undefined, held.signal);
@@ -131,7 +167,9 @@ async function runGuarded({ file, options, command }: Plan): Promise<number> {
     return exitCode.temporaryFailure;
   } finally {
     clearInterval(renewal);
-    held.release();
+    // A release notes in the record that it is over, in the midst of what COMMAND has put there
+    // instead. The end of this process, which is next, does not.
+    if (!record || hasRecord(file)) held.release();
   }
 }
 

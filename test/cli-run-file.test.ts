@@ -1,0 +1,111 @@
+import { constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants as system } from 'node:os';
+import { join } from 'node:path';
+import { tryLock } from 'holdfast';
+import { expect, test } from 'vitest';
+import { untilBlocked } from './helpers/blocked.js';
+import { cliPath, holdfast, holdfastWith } from './helpers/cli.js';
+import { lockFile, node, waits } from './helpers/cli-run.js';
+import { faults } from './helpers/faults.js';
+import { faultyActor, setFault } from './helpers/faulty-actor.js';
+import { temporaryFolder } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+import { start } from './helpers/program.js';
+
+/** A script that ends when its standard input does. */
+function script(): string {
+  const file = join(temporaryFolder(), 'script');
+  writeFileSync(file, '#!/bin/sh\necho in\nread line\nexit 7\n', { mode: 0o755 });
+  return file;
+}
+
+needs('/proc', 'sh').each(['run', 'run --inherit'])(
+  'holdfast %s locks the script that it runs, and keeps nobody from running it',
+  async (how) => {
+    const file = script();
+    const first = holdfast(...how.split(' '), file, file);
+    await first.printed('in');
+    const second = holdfast(...how.split(' '), file, file);
+    await untilBlocked(file, 1);
+    const unguarded = start(file, []);
+    await unguarded.printed('in');
+    unguarded.child.stdin?.end();
+    expect((await unguarded.ended).code).toBe(7);
+    first.child.stdin?.end();
+    await second.printed('in');
+    expect(tryLock('x', { lockPath: file, record: false })).toBeNull();
+    second.child.stdin?.end();
+    for (const { ended } of [first, second])
+      expect(await ended).toMatchObject({ code: 7, stderr: '' });
+  },
+);
+
+needs('faults by LD_PRELOAD', '/proc').each([
+  ['reading on other file systems', 0, constants.O_RDONLY],
+  ['writing on NFS', 0x6969, constants.O_RDWR],
+] as const)('a script is locked by a descriptor for %s', async (_, type, mode) => {
+  const actor = await faultyActor();
+  await setFault(actor, 'STATFS', type);
+  const modes = await actor.run(({ holdfast, kept }, lockPath) => {
+    const { readdirSync, readFileSync, readlinkSync } = process.getBuiltinModule('node:fs');
+    kept['lock'] = holdfast.tryLock('x', { lockPath, record: false });
+    const open = readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === lockPath;
+      } catch {
+        return false;
+      }
+    });
+    return open.map((fd) => {
+      const info = readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
+      return Number.parseInt(/^flags:\s*(\d+)$/m.exec(info)?.[1] ?? '', 8) & 3;
+    });
+  }, script());
+  expect(modes).toEqual([mode]);
+});
+
+const writes = (file: string, content: string) =>
+  node(`require("fs").writeFileSync(${JSON.stringify(file)}, ${JSON.stringify(content)})`);
+
+test.each(['data\n', ''])('what COMMAND writes into FILE stays as it is: %j', async (content) => {
+  const file = lockFile();
+  const run = await holdfast('run', file, ...writes(file, content)).ended;
+  expect(run).toEqual({ code: 0, stdout: '', stderr: '' });
+  expect(readFileSync(file, 'utf8')).toBe(content);
+  using later = tryLock('x', { lockPath: file, record: false });
+  expect(later?.held).toBe(true);
+});
+
+needs('/proc')('holdfast run locks a FILE that was filled while it waited', async () => {
+  const file = lockFile();
+  using held = tryLock('x', { lockPath: file });
+  const run = holdfast('run', '-w', '60', file, ...node('console.log("granted")'));
+  await untilBlocked(file, 1);
+  writeFileSync(file, 'data\n');
+  held?.release();
+  expect(await run.ended).toEqual({ code: 0, stdout: 'granted\n', stderr: '' });
+});
+
+test.each([[], ['--inherit']])(
+  'holdfast run %s takes a name with a slash at its end for a folder',
+  async (...flags) => {
+    const file = lockFile();
+    const { code, stdout, stderr } = await holdfast('run', ...flags, `${file}/`, ...waits).ended;
+    expect({ code, stdout }).toEqual({ code: 66, stdout: '' });
+    expect(stderr).toMatch(/^holdfast: [^\n]+\n$/);
+    expect(existsSync(file)).toBe(false);
+  },
+);
+
+needs('faults by LD_PRELOAD')('a record that cannot be written is code 74', async () => {
+  const env = { ...process.env, ...faults, FAULT_WRITE: String(system.errno.EFBIG) };
+  const { code, stderr } = await holdfastWith({ env }, 'run', lockFile(), ...node('')).ended;
+  expect(code).toBe(74);
+  expect(stderr).toMatch(/^holdfast: EFBIG: [^\n]*pwrite[^\n]*\n$/);
+});
+
+needs('sh', '/proc')('the exit code stands where nothing can be said', async () => {
+  const command = '"$0" "$1" run "$2" /nonexistent 2>/dev/full; echo "code $?"';
+  const args = ['-c', command, process.execPath, cliPath, lockFile()];
+  expect((await start('sh', args).ended).stdout).toBe('code 69\n');
+});
