@@ -15,7 +15,13 @@
 namespace holdfast {
 namespace {
 
-enum Flags : uint32_t { kExclusive = 1, kRecord = 2, kInTurn = 4, kPermissionsShift = 8 };
+enum Flags : uint32_t {
+  kExclusive = 1,
+  kRecord = 2,
+  kInTurn = 4,
+  kReads = 8,
+  kPermissionsShift = 8
+};
 
 // A call from JavaScript whose first argument is the number of a handle.
 class Call final {
@@ -48,6 +54,7 @@ class Call final {
     request.mode = (flags & kExclusive) != 0 ? Mode::kExclusive : Mode::kShared;
     request.record = (flags & kRecord) != 0;
     request.in_turn = (flags & kInTurn) != 0;
+    request.reads = (flags & kReads) != 0;
     request.permissions = static_cast<int>(flags >> kPermissionsShift);
     if (info_.Length() > first + 2) {
       request.details.label = info_[first + 2].As<Napi::String>().Utf8Value();

@@ -26,11 +26,7 @@ inline constexpr int kNotRegular = 2;
 inline constexpr int kReadOnly = 6;
 
 // What a descriptor is opened for.
-enum class Access : uint8_t {
-  kWrite,     // to write the record
-  kMayWrite,  // by whoever takes it over
-  kRead,
-};
+enum class Access : uint8_t { kWrite, kWriteIfAllowed, kRead };
 
 struct FileStatus {
   uint64_t volume = 0;
@@ -44,9 +40,8 @@ struct FileStatus {
 };
 
 // Opens the lock file, creating it with exactly `permissions` where it is missing. Never follows a
-// symbolic link, never truncates, never blocks. Where writing is not allowed, or would keep a file
-// from being run that is for reading only, whoever does not write gets a read-only descriptor,
-// which can be locked as well. Returns kContended when another program has the file for itself, or
+// symbolic link, never truncates, never blocks. A read-only descriptor can be locked as well, but
+// not wait in the turnstile. Returns kContended when another program has the file for itself, or
 // has deleted it but not closed it: only Windows knows such a state.
 int Open(const std::string& path, Access access, int permissions, Descriptor* out);
 

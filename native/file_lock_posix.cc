@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "file_lock.h"
-#include "file_status.h"
 #include "turnstile.h"
 
 namespace holdfast {
@@ -51,9 +50,7 @@ int Create(const char* path, mode_t permissions, Descriptor* out) {
 }  // namespace
 
 int Open(const std::string& path, Access access, int permissions, Descriptor* out) {
-  // A file that is open for writing cannot be run (execve(2), ETXTBSY), and there are scripts that
-  // lock themselves. Not for all that only read: the turnstile is for descriptors that can write.
-  if (access == Access::kRead && IsProgram(path.c_str()) && !LocksWritersOnly(path.c_str())) {
+  if (access == Access::kRead) {
     const int result = OpenWith(path.c_str(), O_RDONLY, 0, out);
     if (result != -ENOENT) return result;
   }
@@ -67,7 +64,7 @@ int Open(const std::string& path, Access access, int permissions, Descriptor* ou
     result = OpenWith(path.c_str(), O_RDWR, 0, out);
   }
   const bool unwritable = result == -EACCES || result == -EROFS || result == -EPERM;
-  if (access != Access::kWrite && unwritable) {
+  if (access == Access::kWriteIfAllowed && unwritable) {
     const int readable = OpenWith(path.c_str(), O_RDONLY, 0, out);
     return readable == -ENOENT ? result : readable;
   }

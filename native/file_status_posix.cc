@@ -3,7 +3,6 @@
 #include <cerrno>
 
 #include "file_lock.h"
-#include "file_status.h"
 
 namespace holdfast {
 namespace {
@@ -29,13 +28,5 @@ int GetStatusAt(const std::string& path, FileStatus* out) {
   struct stat status;
   return FromStat(lstat(path.c_str(), &status), status, out);
 }
-
-bool IsProgram(const char* path) {
-  struct stat status;
-  return lstat(path, &status) == 0 && S_ISREG(status.st_mode) &&
-         (status.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0;
-}
-
-bool LocksWritersOnly(const char*) { return false; }
 
 }  // namespace holdfast

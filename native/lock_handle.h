@@ -37,6 +37,7 @@ struct Request {
   Mode mode = Mode::kExclusive;
   bool record = true;
   bool in_turn = false;  // no attempt before those who wait already
+  bool reads = false;    // nothing can be written then
   int permissions = 0600;
   uint64_t min_token = 0;
   RecordDetails details;
@@ -44,7 +45,7 @@ struct Request {
   bool writes() const { return record && mode == Mode::kExclusive; }
   Access access() const {
     if (writes()) return Access::kWrite;
-    return record ? Access::kMayWrite : Access::kRead;
+    return reads ? Access::kRead : Access::kWriteIfAllowed;
   }
 };
 

@@ -18,7 +18,14 @@ export const status = {
 export const kept = 1;
 
 /** Bits of the `flags` argument; the file permissions stand above them. */
-export const requestFlags = { exclusive: 1, record: 2, inTurn: 4, permissionsShift: 8 } as const;
+export const requestFlags = {
+  exclusive: 1,
+  record: 2,
+  inTurn: 4,
+  /** Without a record: for a descriptor that cannot write. */
+  reads: 8,
+  permissionsShift: 8,
+} as const;
 
 /** The label as JSON, the lease in ms (0: none) and the token to start above. */
 export type RequestDetails = [label: string, lease: number, minToken: bigint];

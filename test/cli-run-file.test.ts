@@ -1,4 +1,11 @@
-import { constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants as system } from 'node:os';
 import { join } from 'node:path';
 import { tryLock } from 'holdfast';
@@ -7,7 +14,6 @@ import { untilBlocked } from './helpers/blocked.js';
 import { cliPath, holdfast, holdfastWith } from './helpers/cli.js';
 import { lockFile, node, waits } from './helpers/cli-run.js';
 import { faults } from './helpers/faults.js';
-import { faultyActor, setFault } from './helpers/faulty-actor.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
@@ -40,28 +46,27 @@ needs('/proc', 'sh').each(['run', 'run --inherit'])(
   },
 );
 
+/** For what a process has opened this file: O_RDONLY or O_RDWR. */
+function modesOf(pid: number | undefined, file: string): number[] {
+  const folder = `/proc/${pid}/fd`;
+  const open = readdirSync(folder).filter((fd) => readlinkSync(join(folder, fd)) === file);
+  return open.map((fd) => {
+    const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
+    return Number.parseInt(/^flags:\s*(\d+)$/m.exec(info)?.[1] ?? '', 8) & 3;
+  });
+}
+
 needs('faults by LD_PRELOAD', '/proc').each([
-  ['reading on other file systems', 0, constants.O_RDONLY],
-  ['writing on NFS', 0x6969, constants.O_RDWR],
-] as const)('a script is locked by a descriptor for %s', async (_, type, mode) => {
-  const actor = await faultyActor();
-  await setFault(actor, 'STATFS', type);
-  const modes = await actor.run(({ holdfast, kept }, lockPath) => {
-    const { readdirSync, readFileSync, readlinkSync } = process.getBuiltinModule('node:fs');
-    kept['lock'] = holdfast.tryLock('x', { lockPath, record: false });
-    const open = readdirSync('/proc/self/fd').filter((fd) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`) === lockPath;
-      } catch {
-        return false;
-      }
-    });
-    return open.map((fd) => {
-      const info = readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8');
-      return Number.parseInt(/^flags:\s*(\d+)$/m.exec(info)?.[1] ?? '', 8) & 3;
-    });
-  }, script());
-  expect(modes).toEqual([mode]);
+  ['reading', 'elsewhere', {}, constants.O_RDONLY],
+  ['writing', 'on NFS', { FAULT_STATFS: '0x6969' }, constants.O_RDWR],
+] as const)('a script is locked by a descriptor for %s %s', async (_, __, fault, mode) => {
+  const file = script();
+  const env = { ...process.env, ...faults, ...fault };
+  const run = holdfastWith({ env }, 'run', file, ...waits);
+  await run.printed('in');
+  expect(modesOf(run.child.pid, file)).toEqual([mode]);
+  run.child.stdin?.end();
+  expect((await run.ended).code).toBe(0);
 });
 
 const writes = (file: string, content: string) =>

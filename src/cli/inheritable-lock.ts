@@ -1,10 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { lookAsWriterFlags, lookFlags } from '../find-holders.js';
 import { flock } from '../flock.js';
-import { lock } from '../lock.js';
 import { status } from '../native.js';
 import type { LockMode } from '../options.js';
 import { errorFrom, fileSystemOf } from '../system-error.js';
+import { lockUnrecorded } from './unrecorded-lock.js';
 
 function openFile(path: string): number {
   // NFS keeps exclusive locks only for descriptors that could write. Elsewhere that would only keep
@@ -52,7 +52,7 @@ export async function lockInheritable(
     closeSync(fd);
     // Waits for its turn among all others, then tries again right after it.
     const left = Math.max(0, deadline - performance.now());
-    const turn = await lock(path, { lockPath: path, mode, record: false, timeout: left });
+    const turn = await lockUnrecorded(path, { mode, timeout: left });
     turn.release();
   }
 }

@@ -14,6 +14,7 @@ import { type Command, complain, parseLeading, toMilliseconds, UsageError } from
 import { exitCode } from './exit-codes.js';
 import { lockInheritable } from './inheritable-lock.js';
 import { readStart } from './read-start.js';
+import { lockUnrecorded } from './unrecorded-lock.js';
 
 const flags = {
   shared: { type: 'boolean', short: 's', help: 'share the lock with other shared holders' },
@@ -145,15 +146,14 @@ interface Guard {
 
 async function lockGuarded({ file, options }: Plan): Promise<Guard> {
   const deadline = performance.now() + options.timeout;
-  const record = takesRecord(file);
   try {
-    return { held: await lock(file, { ...options, record }), record };
+    if (takesRecord(file)) return { held: await lock(file, options), record: true };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_LOCK_FOREIGN_FILE') throw error;
     // Whoever held it meanwhile has filled it.
-    const timeout = Math.max(0, deadline - performance.now());
-    return { held: await lock(file, { ...options, timeout, record: false }), record: false };
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_LOCK_FOREIGN_FILE') throw error;
   }
+  const timeout = Math.max(0, deadline - performance.now());
+  return { held: await lockUnrecorded(file, { ...options, timeout }), record: false };
 }
 
 async function runGuarded(planned: Plan): Promise<number> {
