@@ -20,6 +20,7 @@ enum Flags : uint32_t {
   kRecord = 2,
   kInTurn = 4,
   kReads = 8,
+  kNamed = 16,
   kPermissionsShift = 8
 };
 
@@ -55,6 +56,7 @@ class Call final {
     request.record = (flags & kRecord) != 0;
     request.in_turn = (flags & kInTurn) != 0;
     request.reads = (flags & kReads) != 0;
+    request.named = (flags & kNamed) != 0;
     request.permissions = static_cast<int>(flags >> kPermissionsShift);
     if (info_.Length() > first + 2) {
       request.details.label = info_[first + 2].As<Napi::String>().Utf8Value();

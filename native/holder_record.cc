@@ -165,4 +165,8 @@ RecordScan ScanRecord(const char* data, size_t size) {
   return scan;
 }
 
+bool IsStartOfHeld(const char* data, size_t size) {
+  return std::string_view(data, size) == kBeforeChecksum.substr(0, kStartBytes);
+}
+
 }  // namespace holdfast

@@ -54,6 +54,10 @@ struct RecordScan {
 
 RecordScan ScanRecord(const char* data, size_t size);
 
+// Enough of a file for this: whether it begins as RecordWriter writes it.
+inline constexpr size_t kStartBytes = kStateOffset + kStateBytes;
+bool IsStartOfHeld(const char* data, size_t size);
+
 }  // namespace holdfast
 
 #endif  // HOLDFAST_HOLDER_RECORD_H_

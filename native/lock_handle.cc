@@ -41,6 +41,7 @@ void LockHandle::Prepare(const Request& request) {
   path_hash_ = request.path_hash;
   mode_ = request.mode;
   in_turn_ = request.in_turn;
+  named_ = request.named;
 }
 
 int LockHandle::TryAcquire(const Request& request) {
@@ -179,9 +180,10 @@ int LockHandle::CompareWithPath(const std::string& path) {
 
 int LockHandle::HandOver(const Request& request) {
   const Mode before = mode_;
-  Prepare(request);
   open_ = holding_.Take();
   if (open_ == kNoDescriptor) return kReplaced;
+  stamped_ = IsStamped(open_);
+  Prepare(request);
   // The next one will not say in the record that the one before is done.
   if (stamped_ && !request.writes()) Write(open_, kStateFree, kStateBytes, kStateOffset);
   if (before != mode_) {
@@ -234,10 +236,19 @@ int LockHandle::StampRecord(const Request& request, uint64_t stamped) {
   return 0;
 }
 
+// Whoever names the lock file may hold it for what is in it, and may have put something else there.
+bool LockHandle::IsStamped(Descriptor descriptor) {
+  if (!stamped_ || !named_) return stamped_;
+  char start[kStartBytes];
+  size_t size = 0;
+  return Read(descriptor, start, sizeof start, &size) == 0 && IsStartOfHeld(start, size);
+}
+
 int LockHandle::Release() {
   int64_t deadline = 0;
   const Descriptor held = holding_.Take(&deadline);
   if (held == kNoDescriptor) return 0;
+  stamped_ = IsStamped(held);
   // A record that cannot be marked says "crashed" to the next holder: a needless look, no harm.
   if (stamped_) Write(held, kStateFree, kStateBytes, kStateOffset);
   // Unlocked first: close alone leaves the lock with a child that is being forked this moment.

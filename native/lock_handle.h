@@ -38,6 +38,7 @@ struct Request {
   bool record = true;
   bool in_turn = false;  // no attempt before those who wait already
   bool reads = false;    // nothing can be written then
+  bool named = false;    // the lock file is whatever its user says it is
   int permissions = 0600;
   uint64_t min_token = 0;
   RecordDetails details;
@@ -119,6 +120,7 @@ class LockHandle final {
   int Begin(const Request& request, LockWaiter::Body body, LockWaiter::Ended ended);
   int CompareWithPath(const std::string& path);
   int StampRecord(const Request& request, uint64_t stamped);
+  bool IsStamped(Descriptor descriptor);
   int GiveBack(int result);
   void EndTurn();
   void CloseIn(Descriptor* place);
@@ -131,6 +133,7 @@ class LockHandle final {
   // Whether other waiters leave this descriptor alone.
   bool has_turn_ = false;
   bool stamped_ = false;
+  bool named_ = false;
   Descriptor open_ = kNoDescriptor;
   // Unlocked and of exclusive use, between two locks in quick succession.
   Descriptor kept_ = kNoDescriptor;

@@ -24,6 +24,8 @@ export const requestFlags = {
   inTurn: 4,
   /** Without a record: for a descriptor that cannot write. */
   reads: 8,
+  /** The caller has said which file it is, and may have a use of its own for it. */
+  named: 16,
   permissionsShift: 8,
 } as const;
 

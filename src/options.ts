@@ -237,7 +237,9 @@ export function toRequest(
         ? plain.lockPath
         : absolute(toPath('lockPath', options.lockPath)),
     mode: toMode(mode),
-    flags: flagsFor(mode, boolean('record', record), toPermissions(fileMode)),
+    flags:
+      flagsFor(mode, boolean('record', record), toPermissions(fileMode)) |
+      (options.lockPath === undefined ? 0 : requestFlags.named),
     details: detailed
       ? [
           JSON.stringify(ownLabel),

@@ -2,7 +2,7 @@ import { accessSync, closeSync, constants } from 'node:fs';
 import { resolve } from 'node:path';
 import { LockTimeoutError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
-import { isForeign, parseHolderRecord, recordBytes } from '../holder-record.js';
+import { isForeign, recordBytes } from '../holder-record.js';
 import { inspectLockFile } from '../inspect.js';
 import { lock } from '../lock.js';
 import { describeHolders } from '../lock-holder.js';
@@ -119,16 +119,6 @@ function takesRecord(path: string): boolean {
   }
 }
 
-/** Whether COMMAND left the record where it was. */
-function hasRecord(path: string): boolean {
-  try {
-    return parseHolderRecord(readStart(path, recordBytes).toString('utf8')) !== null;
-  } catch {
-    // Whatever the file is that is locked, it is none that others find there.
-    return true;
-  }
-}
-
 async function runInheriting({ file, options, command }: Plan): Promise<number> {
   const fd = await lockInheritable(file, options.mode, options.timeout);
   try {
@@ -139,26 +129,21 @@ async function runInheriting({ file, options, command }: Plan): Promise<number> 
   }
 }
 
-interface Guard {
-  held: FileLock;
-  record: boolean;
-}
-
-async function lockGuarded({ file, options }: Plan): Promise<Guard> {
+async function lockGuarded({ file, options }: Plan): Promise<FileLock> {
   const deadline = performance.now() + options.timeout;
   try {
-    if (takesRecord(file)) return { held: await lock(file, options), record: true };
+    if (takesRecord(file)) return await lock(file, options);
   } catch (error) {
     // Whoever held it meanwhile has filled it.
     if ((error as NodeJS.ErrnoException).code !== 'ERR_LOCK_FOREIGN_FILE') throw error;
   }
   const timeout = Math.max(0, deadline - performance.now());
-  return { held: await lockUnrecorded(file, { ...options, timeout }), record: false };
+  return lockUnrecorded(file, { ...options, timeout });
 }
 
 async function runGuarded(planned: Plan): Promise<number> {
-  const { file, options, command } = planned;
-  const { held, record } = await lockGuarded(planned);
+  const { options, command } = planned;
+  const held = await lockGuarded(planned);
   const renewal = options.lease === undefined ? undefined : renewing(held, options.lease);
   try {
     const code = await runToEnd(command, undefined, held.signal);
@@ -167,9 +152,7 @@ async function runGuarded(planned: Plan): Promise<number> {
     return exitCode.temporaryFailure;
   } finally {
     clearInterval(renewal);
-    // A release notes in the record that it is over, in the midst of what COMMAND has put there
-    // instead. The end of this process, which is next, does not.
-    if (!record || hasRecord(file)) held.release();
+    held.release();
   }
 }
 
