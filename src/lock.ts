@@ -112,7 +112,8 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
   for (;;) {
     const file = LockFile.take();
     let result: number | FileLock = file.tryAcquire(request);
-    if (result === status.done) return take(file, request);
+    if (result === status.done)
+      return take(file, request, WaitQueue.overtaken(file, request.lockPath));
     if (result === status.contended) result = waitSync(request, file, deadline);
     else file.recycle();
     if (typeof result !== 'number') return result;
@@ -161,11 +162,7 @@ export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
 }
 
 /** Takes what was granted at once. Those whom it overtook wait for this thread from now on. */
-function take(
-  file: LockFile,
-  request: LockRequest,
-  overtaken = WaitQueue.overtaken(file, request.lockPath),
-): FileLock {
+function take(file: LockFile, request: LockRequest, overtaken: WaitQueue | undefined): FileLock {
   const lock = new FileLock(file, request);
   overtaken?.meet(file);
   return lock;
