@@ -1,8 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
-import { parseHolderRecord } from '../src/holder-record.js';
-import { processIdentity } from '../src/process-identity.js';
+import { type HolderRecord, parseHolderRecord } from '../src/holder-record.js';
 import { temporaryResource } from './helpers/folder.js';
 import { randomFrom, randomSeed } from './helpers/random.js';
 import { craftRecord } from './helpers/record.js';
@@ -26,6 +25,13 @@ function labelFrom(random: Random): string {
   for (let label = '', longer = ''; ; label = longer, longer += characterFrom(random)) {
     if (Buffer.byteLength(JSON.stringify(longer)) > most) return label;
   }
+}
+
+/** What the records of this process begin with. */
+function identityIn(lockPath: string) {
+  const record = parseHolderRecord(readFileSync(lockPath, 'utf8'));
+  const { pid, start, host, boot, pidns } = record as HolderRecord;
+  return { pid, start, host, boot, pidns };
 }
 
 function tokenFrom(random: Random): bigint {
@@ -54,6 +60,8 @@ test('records of 10,000 labels, leases and tokens are what was asked for, byte f
   const random = randomFrom(seed);
   const resource = temporaryResource();
   const lockPath = `${resource}.flock`;
+  tryLock(resource)?.release();
+  const identity = identityIn(lockPath);
   let label = '';
   let longest = 0;
   for (let i = 0; i < 10_000; i += 1) {
@@ -62,14 +70,14 @@ test('records of 10,000 labels, leases and tokens are what was asked for, byte f
     const token = tokenFrom(random);
     const lease = random(2) === 0 ? null : 10 ** (4 + random(9)) - random(2);
     const ownLabel = random(4) === 0 ? null : label;
-    const before = { ...processIdentity, lease: null, label: null, since: 1 };
+    const before = { ...identity, lease: null, label: null, since: 1 };
     writeFileSync(lockPath, craftRecord({ ...before, token: String(token - 1n) }, 'free'));
     using held = tryLock(resource, { label: ownLabel ?? undefined, lease: lease ?? undefined });
     const bytes = readFileSync(lockPath);
     const content = bytes.toString();
     const record = parseHolderRecord(content);
     const since = record?.since ?? 0;
-    const members = { ...processIdentity, lease, label: ownLabel, token: String(token), since };
+    const members = { ...identity, lease, label: ownLabel, token: String(token), since };
     const same = content.trimEnd() === craftRecord(members).trimEnd() && content.endsWith(' \n');
     const read = record?.label === ownLabel && record.token === token && held?.token === token;
     if (bytes.length !== 512 || !same || !read)

@@ -38,7 +38,10 @@ test('a process that waited for another one twice, and waits for itself then, is
     const first = lock(resource);
     const second = code(lock(resource));
     console.log('waiting');
-    first.then(async ({ held }) => console.log(held, await second));`,
+    first.then(async (own) => {
+      globalThis.own = own;
+      console.log(own.held, await second);
+    });`,
     resource,
   );
   await program.printed('waiting');
