@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { heldLocks, lock, openScope, tryLock, withLock } from 'holdfast';
+import { type FileLock, heldLocks, lock, openScope, tryLock, withLock } from 'holdfast';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { descriptorsOf } from './helpers/descriptors.js';
@@ -54,8 +54,14 @@ test('locks are granted, lost and freed while the timers of a test stand still',
   const waiting = withLock(resource, async () => 'granted');
   await actor.run(({ kept }) => kept['lock'].release());
   await expect(waiting).resolves.toBe('granted');
-  const never = withLock(resource, { lease: 20 }, () => new Promise(() => {}));
+  let own: FileLock | undefined;
+  const never = withLock(resource, { lease: 20 }, (held) => {
+    // Else a collection may find it leaked before its lease ends.
+    own = held;
+    return new Promise(() => {});
+  });
   await expect(never).rejects.toThrow('ran out before it was renewed');
+  expect(own?.held).toBe(false);
   (await openScope(lock(resource))).release();
 });
 
