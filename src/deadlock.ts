@@ -2,7 +2,8 @@ import { LockDeadlockError } from './errors.js';
 import { ageOf, type Hold } from './lock-file.js';
 import type { LockRequest } from './options.js';
 import { printable } from './printable.js';
-import { WaitQueue } from './wait-queue.js';
+import { allQueues } from './queue-names.js';
+import type { WaitQueue } from './wait-queue.js';
 import type { Waiter } from './waiter.js';
 
 function place({ resource, label }: Hold): string {
@@ -59,7 +60,7 @@ function isEndlessForExclusive({ bounded, request }: Waiter): boolean {
 
 /** What a scope that holds this lock is waiting for without end. */
 function* waitsOf(hold: Hold): Generator<EndlessWait> {
-  for (const queue of WaitQueue.all()) {
+  for (const queue of allQueues()) {
     let forSharers = false;
     for (const waiter of queue.waiters) {
       forSharers ||= isEndlessForExclusive(waiter);

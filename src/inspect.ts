@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import type { LockErrorDetails } from './errors.js';
 import { lookAsWriterFlags, lookFlags } from './find-holders.js';
+import { unseenAt } from './find-queue.js';
 import { type HolderRecord, parseHolderRecord, recordBytes } from './holder-record.js';
 import { attribute, isAlive, type LockHolder } from './lock-holder.js';
 import { addon, status } from './native.js';
@@ -9,7 +10,6 @@ import { toRequest } from './options.js';
 import { freshKernelLocks, heirOf } from './proc-locks.js';
 import { isRemotePath } from './remote-path.js';
 import { errorFrom, lockCall, systemError } from './system-error.js';
-import { WaitQueue } from './wait-queue.js';
 
 /** What `inspect` can be told. */
 export interface InspectOptions {
@@ -163,7 +163,7 @@ async function look(file: Opened, { lockPath }: LockErrorDetails): Promise<Sight
   const guessed = told === undefined && state === 'shared';
   const sight = { state, guessed, record, ...attribution };
   if (kernel === null) return sight;
-  return { ...sight, waiters: kernel.waiters + WaitQueue.unseenAt(lockPath) };
+  return { ...sight, waiters: kernel.waiters + unseenAt(lockPath) };
 }
 
 const probed = ['free', 'exclusive', 'shared'] as const;

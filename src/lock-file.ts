@@ -1,6 +1,15 @@
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
-import { addon, type Ended, kept, listen, requestFlags, status, unlisten } from './native.js';
+import {
+  type Ask,
+  addon,
+  type Ended,
+  kept,
+  listen,
+  requestFlags,
+  status,
+  unlisten,
+} from './native.js';
 import type { NestedQueue } from './nested-queue.js';
 import { type LockRequest, longestLease } from './options.js';
 import { type Owner, Owners } from './owners.js';
@@ -72,6 +81,18 @@ function closeKept(): void {
 // the call. Not what a signal belongs to, which this would keep alive.
 let told: LockRequest | undefined;
 
+function ask<Result>(what: Ask<Result>, handle: number, request: LockRequest): Result {
+  if (request === told) return what(handle);
+  const { lockPath, flags, details } = request;
+  // Without a spread where there is nothing to spread: this is on the way of every lock.
+  const result =
+    details.length === 0
+      ? what(handle, lockPath, flags)
+      : what(handle, lockPath, flags, ...details);
+  hasBeenTold(request);
+  return result;
+}
+
 /** Call it after the addon: what is thrown on the way there must not leave it with the one before. */
 function hasBeenTold(request: LockRequest): void {
   told = request.signal === undefined ? request : undefined;
@@ -131,15 +152,7 @@ export class LockFile {
 
   /** Opens the lock file and makes one attempt; `status.contended` leaves it open for a wait. */
   tryAcquire(request: LockRequest): number {
-    if (request === told) return addon.tryAcquire(this.number);
-    const { lockPath, flags, details } = request;
-    // Without a spread where there is nothing to spread: this is on the way of every lock.
-    const result =
-      details.length === 0
-        ? addon.tryAcquire(this.number, lockPath, flags)
-        : addon.tryAcquire(this.number, lockPath, flags, ...details);
-    hasBeenTold(request);
-    return result;
+    return ask(addon.tryAcquire, this.number, request);
   }
 
   /** Opens the lock file for a wait behind those who wait already, without an attempt. */
@@ -156,10 +169,7 @@ export class LockFile {
    */
   beginWait(request: LockRequest, onEnded: Ended): number {
     listen(this.number, onEnded);
-    const { lockPath, flags, details } = request;
-    const result = addon.beginWait(this.number, lockPath, flags, ...details);
-    hasBeenTold(request);
-    return result;
+    return ask(addon.beginWait, this.number, request);
   }
 
   /** As `beginWait`, but opens in the waiting thread as well; `once` makes one attempt there. */
@@ -173,8 +183,7 @@ export class LockFile {
 
   /** Goes on with a wait for somebody else, who wants the same mode. */
   changeRequest(request: LockRequest): void {
-    addon.changeRequest(this.number, request.lockPath, request.flags, ...request.details);
-    hasBeenTold(request);
+    ask(addon.changeRequest, this.number, request);
   }
 
   /** Gives a wait up. False when it has ended already: `finishWait` has the result. */
@@ -207,14 +216,7 @@ export class LockFile {
 
   /** Grants the lock that is held here, still locked, to the next one. */
   handOver(request: LockRequest): number {
-    if (request === told) return addon.handOver(this.number);
-    const { lockPath, flags, details } = request;
-    const result =
-      details.length === 0
-        ? addon.handOver(this.number, lockPath, flags)
-        : addon.handOver(this.number, lockPath, flags, ...details);
-    hasBeenTold(request);
-    return result;
+    return ask(addon.handOver, this.number, request);
   }
 
   begin(hold: Hold, owner: Owner): void {

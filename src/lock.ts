@@ -1,6 +1,7 @@
 import { cycleDeadlock, selfDeadlock } from './deadlock.js';
 import { LockDeadlockError } from './errors.js';
 import { FileLock } from './file-lock.js';
+import { awaitedAt, overtakenBy, queueFor, remoteQueueFor } from './find-queue.js';
 import { LockFile } from './lock-file.js';
 import { status } from './native.js';
 import { lockNested, shareAgain } from './nesting.js';
@@ -16,7 +17,7 @@ import { isRemotePath } from './remote-path.js';
 import { holdsAround, scopeHolding } from './scope.js';
 import { isUnlimited, watchStuckWaits } from './stuck-waits.js';
 import { errorFrom } from './system-error.js';
-import { WaitQueue } from './wait-queue.js';
+import type { WaitQueue } from './wait-queue.js';
 import { Waiter } from './waiter.js';
 
 /**
@@ -41,7 +42,7 @@ import { Waiter } from './waiter.js';
  */
 export function tryLock(resource: string | URL, options?: TryLockOptions): FileLock | null {
   const request = toRequest(resource, options, tryLock);
-  if (WaitQueue.at(request.lockPath) !== undefined) return null;
+  if (awaitedAt(request.lockPath) !== undefined) return null;
   const file = LockFile.take();
   const result = file.tryAcquire(request);
   if (result === status.done) {
@@ -112,8 +113,7 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
   for (;;) {
     const file = LockFile.take();
     let result: number | FileLock = file.tryAcquire(request);
-    if (result === status.done)
-      return take(file, request, WaitQueue.overtaken(file, request.lockPath));
+    if (result === status.done) return take(file, request, overtakenBy(file, request.lockPath));
     if (result === status.contended) result = waitSync(request, file, deadline);
     else file.recycle();
     if (typeof result !== 'number') return result;
@@ -124,8 +124,8 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
 
 function waitSync(request: LockRequest, opened: LockFile, deadline: number): FileLock | number {
   const queue = isRemotePath(request.lockPath)
-    ? WaitQueue.ofRemote(request.lockPath)
-    : WaitQueue.of(opened, request.lockPath);
+    ? remoteQueueFor(request.lockPath)
+    : queueFor(opened, request.lockPath);
   // Even a shared one and a shared request: then somebody who waits for the one is before the other.
   const own = queue.holds.find(({ lease }) => lease === 0);
   const left = deadline - performance.now();
@@ -146,9 +146,9 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number): Fil
 export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
   request.signal?.throwIfAborted();
   if (isRemotePath(request.lockPath)) {
-    return wait(WaitQueue.ofRemote(request.lockPath), { ...request, remote: true });
+    return wait(remoteQueueFor(request.lockPath), { ...request, remote: true });
   }
-  const awaited = WaitQueue.at(request.lockPath);
+  const awaited = awaitedAt(request.lockPath);
   if (awaited !== undefined) return wait(awaited, request);
   const file = LockFile.take();
   const result = file.tryAcquire(request);
@@ -156,7 +156,7 @@ export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
     const taken = takeUnlessBehind(file, request);
     return taken instanceof FileLock ? taken : wait(taken, request);
   }
-  if (result === status.contended) return wait(WaitQueue.of(file, request.lockPath), request, file);
+  if (result === status.contended) return wait(queueFor(file, request.lockPath), request, file);
   file.recycle();
   throw errorFrom(result, request);
 }
@@ -170,7 +170,7 @@ function take(file: LockFile, request: LockRequest, overtaken: WaitQueue | undef
 
 /** The same, but gives it back and answers the queue to stand in where others wait under another path. */
 function takeUnlessBehind(file: LockFile, request: LockRequest): FileLock | WaitQueue {
-  const overtaken = WaitQueue.overtaken(file, request.lockPath);
+  const overtaken = overtakenBy(file, request.lockPath);
   // Readers would keep a writer out for good. An exclusive lock was free when it was taken, and has
   // replaced what the record may say of a crash.
   if (overtaken === undefined || request.mode === 'exclusive')

@@ -34,6 +34,9 @@ export type RequestDetails = [label: string, lease: number, minToken: bigint];
 
 type RequestArguments = [path: string, flags: number, ...details: RequestDetails | []];
 
+/** Without a request that of the call before, of whatever handle, is meant once more. */
+export type Ask<Result> = (handle: number, ...request: RequestArguments | []) => Result;
+
 /**
  * Handles are named by numbers above 0, because an object for each would take more memory than what
  * it stands for. native/lock_handle.h says what each operation does.
@@ -42,19 +45,17 @@ interface Addon {
   openHandle(handle: number): void;
   /** Ends everything that the handle has; the number may be used for another one from then on. */
   closeHandle(handle: number): void;
-  /** Without a request that of the call before, of whatever handle, is meant once more. */
-  tryAcquire(handle: number, ...request: RequestArguments | []): number;
+  tryAcquire: Ask<number>;
   /** Opens and waits in a thread of its own; `once` makes one attempt there instead. */
   beginRemote(handle: number, once: boolean, ...request: RequestArguments): number;
-  beginWait(handle: number, ...request: RequestArguments): number;
+  beginWait: Ask<number>;
   abandonWait(handle: number): boolean;
   adoptWait(handle: number): boolean;
   /** The wait goes on for somebody else, in the same mode. */
-  changeRequest(handle: number, ...request: RequestArguments): void;
+  changeRequest: Ask<void>;
   waitFor(handle: number, milliseconds: number): number;
   finishWait(handle: number): number;
-  /** Without a request as `tryAcquire`. */
-  handOver(handle: number, ...request: RequestArguments | []): number;
+  handOver: Ask<number>;
   release(handle: number): number;
   discard(handle: number): void;
   letGo(handle: number): void;

@@ -15,6 +15,16 @@ export function allQueues(): Iterable<WaitQueue> {
   return byIdentity.values();
 }
 
+// Became idle by a grant from elsewhere, and is dropped at the next wait, not on the way of a hand-over.
+let idle: WaitQueue | undefined;
+
+/** Drops what became idle, but for this one. */
+export function linger(queue?: WaitQueue): void {
+  const before = idle;
+  idle = queue;
+  if (before !== queue) before?.dropIfIdle();
+}
+
 /** Under what a queue is found: what is the same for all paths of its file, and the paths that were asked for. */
 export class QueueNames {
   readonly #queue: WaitQueue;

@@ -3,7 +3,7 @@ import { reclaimLeaked } from './leak-check.js';
 import { type Hold, isEndless } from './lock-file.js';
 import { NestedQueue } from './nested-queue.js';
 import type { LockRequest } from './options.js';
-import { WaitQueue } from './wait-queue.js';
+import { allQueues } from './queue-names.js';
 import type { Waiter } from './waiter.js';
 
 // Two looks see the same wait, so it is warned of after 5 to 10 s.
@@ -34,7 +34,7 @@ export function isUnlimited({ timeout, signal }: LockRequest): boolean {
 }
 
 function* localWaits(): Generator<LocalWait> {
-  for (const queue of WaitQueue.all()) {
+  for (const queue of allQueues()) {
     const hold = queue.endlessHold;
     for (const waiter of queue.waiters) yield { waiter, hold, leave: () => queue.leave(waiter) };
   }

@@ -5,14 +5,11 @@ import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
 import type { Owner } from './owners.js';
 import { timeoutError } from './pending.js';
-import { allQueues, QueueNames, queueAt, queueOf } from './queue-names.js';
+import { linger, QueueNames } from './queue-names.js';
 import { errorFrom } from './system-error.js';
 import { Turn } from './turn.js';
 import type { Waiter } from './waiter.js';
 import { WaiterList } from './waiter-list.js';
-
-// Became idle by a grant from elsewhere, and is dropped at the next wait, not on the way of a hand-over.
-let idle: WaitQueue | undefined;
 
 /**
  * Those of this thread who wait for one file, first come, first served. Only the first of them waits
@@ -28,56 +25,13 @@ export class WaitQueue implements Successor {
   readonly #turn = new Turn();
   #wait: { file: LockFile; mode: LockMode } | null = null;
 
-  private constructor(identity: string) {
+  constructor(identity: string) {
     this.#names = new QueueNames(this, identity);
   }
 
-  /** The queue in which somebody waits for the lock file at this path, as far as the path tells. */
-  static at(path: string): WaitQueue | undefined {
-    return WaitQueue.#awaited(queueAt(path));
-  }
-
-  /** The queue in which somebody waits for a file whose lock was granted here, maybe under another path. */
-  static overtaken(file: LockFile, path: string): WaitQueue | undefined {
-    for (const { waiters } of allQueues()) {
-      // What a path means is asked only where it matters: this is on the way of every lock.
-      if (waiters.size > 0) return WaitQueue.#awaited(queueOf(file.identityAt(path)));
-    }
-    return undefined;
-  }
-
-  static #awaited(queue: WaitQueue | undefined): WaitQueue | undefined {
-    return queue !== undefined && queue.#waiters.size > 0 ? queue : undefined;
-  }
-
-  /** The queue for a file that is open, whatever the spelling of its path. */
-  static of(file: LockFile, path: string): WaitQueue {
-    WaitQueue.#linger();
-    const identity = file.identityAt(path);
-    const queue = queueOf(identity) ?? new WaitQueue(identity);
-    queue.#holders.meet(file);
-    return queue;
-  }
-
-  /** The queue for a file that has not been opened, because that may take long. */
-  static ofRemote(path: string): WaitQueue {
-    WaitQueue.#linger();
-    const queue = queueOf(path) ?? new WaitQueue(path);
-    for (const holder of LockFile.existing()) {
-      if (holder.hold?.lockPath === path && holder.held) queue.#holders.add(holder);
-    }
-    return queue;
-  }
-
-  /** Those of this thread who wait, less its waits in the kernel, wanted or not. */
-  static unseenAt(path: string): number {
-    const queue = queueAt(path);
-    if (queue === undefined) return 0;
-    return queue.#waiters.size - queue.#abandoned.count - (queue.#wait === null ? 0 : 1);
-  }
-
-  static all(): Iterable<WaitQueue> {
-    return allQueues();
+  /** How many wait, less the waits in the kernel, wanted or not. */
+  get unseen(): number {
+    return this.#waiters.size - this.#abandoned.count - (this.#wait === null ? 0 : 1);
   }
 
   get waiters(): WaiterList {
@@ -103,9 +57,14 @@ export class WaitQueue implements Successor {
     else opened?.letGo();
   }
 
-  /** Has those who wait here know of a holder that did not. */
+  /** Has those who wait here know of a holder. */
   meet(file: LockFile): void {
     this.#holders.add(file);
+  }
+
+  /** Has them know of all in this thread who hold the lock of this open file. */
+  meetAll(file: LockFile): void {
+    this.#holders.meet(file);
   }
 
   /** Takes a waiter out who does not want the lock any more. */
@@ -160,7 +119,7 @@ export class WaitQueue implements Successor {
   /** Lets go of a file that was opened for a wait here that will not be. */
   decline(opened: LockFile | undefined): void {
     opened?.letGo();
-    this.#dropIfIdle();
+    this.dropIfIdle();
   }
 
   takeFrom(file: LockFile, holder: Owner): void {
@@ -192,7 +151,7 @@ export class WaitQueue implements Successor {
         unused?.letGo();
         // What comes from elsewhere needs an event loop that lives then; one waiter is enough for that.
         if (this.endlessHold === undefined) head?.keepAlive();
-        this.#dropIfIdle();
+        this.dropIfIdle();
         return;
       }
       const { request } = head;
@@ -285,7 +244,7 @@ export class WaitQueue implements Successor {
   #ended(file: LockFile, result: number): void {
     if (this.#wait?.file !== file) {
       this.#abandoned.ended(file);
-      this.#dropIfIdle();
+      this.dropIfIdle();
       return;
     }
     this.#wait = null;
@@ -296,13 +255,7 @@ export class WaitQueue implements Successor {
     if (result === status.contended && head?.request.timeout === 0) this.#fail(head, file, result);
     else if (head !== undefined) this.#settle(head, file, result);
     if (this.#waiters.size > 0) this.#serve();
-    else WaitQueue.#linger(this);
-  }
-
-  static #linger(queue?: WaitQueue): void {
-    const before = idle;
-    idle = queue;
-    if (before !== queue && before !== undefined) before.#dropIfIdle();
+    else linger(this);
   }
 
   /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */
@@ -342,7 +295,8 @@ export class WaitQueue implements Successor {
     return request.remote ? status.contended : file.openInTurn(request);
   }
 
-  #dropIfIdle(): void {
+  /** Gives the names up once nobody waits, here or in the kernel. */
+  dropIfIdle(): void {
     if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.count > 0) return;
     this.#names.drop();
     this.#holders.forget();

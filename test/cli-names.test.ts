@@ -25,7 +25,7 @@ withBytes.each(['run "$name" -- echo ran', 'run lock -- echo ran "$name"', 'stat
   },
 );
 
-test('holdfast run takes the character that stands for what is not UTF-8 as any other', async () => {
+test('holdfast run takes the character that stands for what is not UTF-8 like every other', async () => {
   const lock = `${temporaryFolder()}/\ufffd`;
   const echo = ['--', process.execPath, '-e', 'console.log(process.argv[1])', '\ufffd'];
   const { code, stdout } = await holdfast('run', lock, ...echo).ended;

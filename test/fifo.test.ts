@@ -86,31 +86,27 @@ async function startedThreads(): Promise<number> {
   }, resource);
 }
 
-test('a waiting writer is not overtaken by later readers of its own process', async () => {
-  const resource = temporaryResource();
-  const reading = await lock(resource, { mode: 'shared' });
+async function orderOf(writerPath: string, readerPath: string): Promise<string[]> {
+  const reading = await lock(writerPath, { mode: 'shared' });
   const order: string[] = [];
-  const writer = withLock(resource, () => order.push('writer'));
-  const reader = withLock(resource, { mode: 'shared' }, () => order.push('reader'));
-  expect(tryLock(resource, { mode: 'shared' })).toBeNull();
+  const writer = withLock(writerPath, () => order.push('writer'));
+  const reader = withLock(readerPath, { mode: 'shared' }, () => order.push('reader'));
+  expect(tryLock(readerPath, { mode: 'shared' })).toBeNull();
   reading.release();
   await Promise.all([writer, reader]);
-  expect(order).toEqual(['writer', 'reader']);
+  return order;
+}
+
+test('a waiting writer is not overtaken by later readers of its own process', async () => {
+  const resource = temporaryResource();
+  expect(await orderOf(resource, resource)).toEqual(['writer', 'reader']);
 });
 
 needs('symbolic links')(
   'a waiting writer is not overtaken by later readers that come by another path',
   async () => {
     const resource = temporaryResource();
-    const alias = linkedPathTo(resource);
-    const reading = await lock(resource, { mode: 'shared' });
-    const order: string[] = [];
-    const writer = withLock(resource, () => order.push('writer'));
-    const reader = withLock(alias, { mode: 'shared' }, () => order.push('reader'));
-    expect(tryLock(alias, { mode: 'shared' })).toBeNull();
-    reading.release();
-    await Promise.all([writer, reader]);
-    expect(order).toEqual(['writer', 'reader']);
+    expect(await orderOf(resource, linkedPathTo(resource))).toEqual(['writer', 'reader']);
   },
 );
 

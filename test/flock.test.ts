@@ -90,15 +90,18 @@ needs('/proc')('flock works on a descriptor for reading alone', () => {
 
 // What follows is how flock(2) behaves on Linux; it is why lock() gives each holder a descriptor of
 // its own and why there is no upgrade.
-needs('flock(1)')('a lock belongs to the open file: any copy of the descriptor unlocks it', () => {
-  const [, first, second] = openTwice();
-  expect(flock(first, 'exclusive')).toBe(true);
-  const stdio = ['ignore', 'ignore', 'ignore', first] as const;
-  expect(spawnSync('flock', ['-u', '3'], { stdio: [...stdio] }).status).toBe(0);
-  expect(flock(second, 'exclusive')).toBe(true);
-  closeSync(first);
-  closeSync(second);
-});
+needs('flock(1)')(
+  'a lock belongs to the open file, and every copy of the descriptor unlocks it',
+  () => {
+    const [, first, second] = openTwice();
+    expect(flock(first, 'exclusive')).toBe(true);
+    const stdio = ['ignore', 'ignore', 'ignore', first] as const;
+    expect(spawnSync('flock', ['-u', '3'], { stdio: [...stdio] }).status).toBe(0);
+    expect(flock(second, 'exclusive')).toBe(true);
+    closeSync(first);
+    closeSync(second);
+  },
+);
 
 needs('sh')(
   'a child that inherits the descriptor keeps the lock after its parent closed it',

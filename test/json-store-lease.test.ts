@@ -1,23 +1,17 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { tryLock } from 'holdfast';
 import { jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
 import { faults } from './helpers/faults.js';
-import { temporaryFolder } from './helpers/folder.js';
 import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import { slowness } from './helpers/slowness.js';
+import { temporaryStore } from './helpers/store.js';
 import { ended, startWriter } from './helpers/store-writer.js';
 
 interface Counter {
   count: number;
-}
-
-function temporaryStore(content: string): string {
-  const file = join(temporaryFolder(), 'state.json');
-  writeFileSync(file, content);
-  return file;
 }
 
 const increment = ({ count }: Counter) => ({ count: count + 1 });

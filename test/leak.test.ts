@@ -11,7 +11,7 @@ const leaks: Record<string, Leak> = {
   'a promise that never settles': ({ holdfast }, resource) => {
     void holdfast.withLock(resource, () => new Promise(() => {}));
   },
-  'an emitter that nobody has any more': ({ holdfast }, resource) => {
+  'an emitter that nobody refers to': ({ holdfast }, resource) => {
     void holdfast.withLock(resource, async () => {
       const emitter = new (process.getBuiltinModule('node:events').EventEmitter)();
       await new Promise((resolve) => emitter.once('never', resolve));

@@ -24,7 +24,7 @@ const lacking = {
   'holdfast run passes arguments as they are, with or without the two dashes': flags,
   'is refused instead of meaning another name': flags,
   'the exit code stands where nothing can be said': flags,
-  'holdfast run takes the character that stands for what is not UTF-8 as any other': flags,
+  'holdfast run takes the character that stands for what is not UTF-8 like every other': flags,
   'a process waits on although what it was told of an earlier lock was ended by a debugger':
     'Deno ended with code 1 when its debugger ended what ran',
   'no descriptor left is EMFILE, and nothing is lost': limits,

@@ -22,16 +22,13 @@ function add(results, module) {
   if (module.errors().length > 0) results.failed.push(`${file} did not run`);
 }
 
-function write(modules, { at, failed = [], unfinished = [] }) {
-  const results = { passed: [], failed: [], retried: [], skipped: [], unfinished, at };
-  for (const module of modules) add(results, module);
-  results.failed.push(...failed);
-  writeFileSync(process.env.HOLDFAST_REPORT, JSON.stringify(results));
-}
+const nothing = () => ({ passed: [], failed: [], retried: [], skipped: [] });
+
+const write = (results) => writeFileSync(process.env.HOLDFAST_REPORT, JSON.stringify(results));
 
 // biome-ignore lint/style/noDefaultExport: Vitest takes a reporter from the default export
 export default class LaneReporter {
-  #ended = [];
+  #ended = nothing();
   #pending = new Set();
 
   onTestRunStart(specifications) {
@@ -49,17 +46,20 @@ export default class LaneReporter {
   }
 
   onTestModuleEnd(module) {
-    this.#ended.push(module);
+    add(this.#ended, module);
     this.#pending.delete(module.moduleId);
     this.#write(`the end of ${module.relativeModuleId}`);
   }
 
   #write(at) {
     const unfinished = [...this.#pending].map((id) => relative('.', id).replaceAll('\\', '/'));
-    write(this.#ended, { at, unfinished });
+    write({ ...this.#ended, at, unfinished });
   }
 
   onTestRunEnd(modules, errors) {
-    write(modules, { failed: errors.map(({ message }) => `outside of a test: ${message}`) });
+    const results = nothing();
+    for (const module of modules) add(results, module);
+    results.failed.push(...errors.map(({ message }) => `outside of a test: ${message}`));
+    write(results);
   }
 }

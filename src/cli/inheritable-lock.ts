@@ -3,13 +3,12 @@ import { lookAsWriterFlags, lookFlags } from '../find-holders.js';
 import { flock } from '../flock.js';
 import { status } from '../native.js';
 import type { LockMode } from '../options.js';
-import { errorFrom, fileSystemOf } from '../system-error.js';
-import { lockUnrecorded } from './unrecorded-lock.js';
+import { errorFrom } from '../system-error.js';
+import { locksReaders, lockUnrecorded } from './unrecorded-lock.js';
 
 function openFile(path: string): number {
-  // NFS keeps exclusive locks only for descriptors that could write. Elsewhere that would only keep
-  // a script from being run that is locked while it runs.
-  const flags = fileSystemOf(path) === 'NFS' ? lookAsWriterFlags : lookFlags;
+  // To open it for writing would only keep a script from being run that is locked while it runs.
+  const flags = locksReaders(path) ? lookFlags : lookAsWriterFlags;
   try {
     return openSync(path, flags | constants.O_CREAT, 0o600);
   } catch (error) {

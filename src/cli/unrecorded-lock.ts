@@ -5,15 +5,20 @@ import { requestFlags } from '../native.js';
 import { type LockOptions, toRequest } from '../options.js';
 import { fileSystemOf } from '../system-error.js';
 
+/** Whether what is open for reading only can be locked exclusively: not on NFS (flock(2)). */
+export function locksReaders(path: string): boolean {
+  return fileSystemOf(path) !== 'NFS';
+}
+
 /**
  * Whether a file is opened for reading only, to be locked. One that is open for writing cannot be run
- * (execve(2), ETXTBSY), and there are scripts that lock themselves. On NFS an exclusive lock needs a
- * descriptor that could write (flock(2)), and so does the queue in which others wait.
+ * (execve(2), ETXTBSY), and there are scripts that lock themselves. Not every file, because the queue
+ * before the lock is for descriptors that could write.
  */
 function opensForReading(path: string): boolean {
   try {
     const stats = statSync(path);
-    return stats.isFile() && (stats.mode & 0o111) !== 0 && fileSystemOf(path) !== 'NFS';
+    return stats.isFile() && (stats.mode & 0o111) !== 0 && locksReaders(path);
   } catch {
     // What is wrong with it is left to the lock.
     return false;
