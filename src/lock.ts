@@ -15,7 +15,7 @@ import {
 import { timeoutError } from './pending.js';
 import { isRemotePath } from './remote-path.js';
 import { holdsAround, scopeHolding } from './scope.js';
-import { isUnlimited, watchStuckWaits } from './stuck-waits.js';
+import { isUnlimited, lookForStuckWaits, watchStuckWaits } from './stuck-waits.js';
 import { errorFrom } from './system-error.js';
 import type { WaitQueue } from './wait-queue.js';
 import { Waiter } from './waiter.js';
@@ -209,6 +209,9 @@ function wait(
   const unlimited = isUnlimited(request);
   const waiter = new Waiter(queue, request, holding, unlimited);
   queue.join(waiter, opened);
-  if (unlimited) watchStuckWaits();
+  if (unlimited) {
+    watchStuckWaits();
+    if (queue.endlessHold !== undefined) lookForStuckWaits();
+  }
   return waiter.promise;
 }

@@ -4,7 +4,7 @@ import { NestedQueue, type NestedWaiter } from './nested-queue.js';
 import type { LockRequest } from './options.js';
 import { PendingLock } from './pending.js';
 import { lockOf, type Scope } from './scope.js';
-import { isUnlimited, watchStuckWaits } from './stuck-waits.js';
+import { isUnlimited, lookForStuckWaits, watchStuckWaits } from './stuck-waits.js';
 
 function enter(scope: Scope, queue: NestedQueue, request: LockRequest): FileLock | null {
   const nested = lockOf(scope)?.nest(request) ?? null;
@@ -75,7 +75,10 @@ export function lockNested(
   }
   const forThread = isUnlimited(request) && isEndless(hold);
   const waiter = new Sibling(scope, queue, request, again, forThread);
-  if (forThread) watchStuckWaits();
+  if (forThread) {
+    watchStuckWaits();
+    lookForStuckWaits();
+  }
   return waiter.promise;
 }
 

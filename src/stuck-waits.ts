@@ -54,13 +54,13 @@ function isStuck(wait: LocalWait): wait is StuckWait {
  * when this thread has nothing else left to do, nobody will ever release.
  */
 export function watchStuckWaits(): void {
-  lookLater();
   if (watching) return;
   watching = true;
   process.on('beforeExit', onIdle);
 }
 
-function lookLater(): void {
+/** Call it when somebody waits for a holder of this thread: a wait for anybody else wakes nobody up. */
+export function lookForStuckWaits(): void {
   if (looking || warned) return;
   looking = true;
   setTimeout(look, lookIntervalMs).unref();
@@ -68,8 +68,7 @@ function lookLater(): void {
 
 function look(): void {
   looking = false;
-  const unlimited = [...localWaits()].filter(({ waiter }) => isUnlimited(waiter.request));
-  const stuck = unlimited.filter(isStuck);
+  const stuck = [...localWaits()].filter(isStuck);
   const long = stuck.find(({ waiter }) => seen.has(waiter));
   if (long !== undefined) {
     warned = true;
@@ -78,10 +77,9 @@ function look(): void {
       code: 'HOLDFAST_LONG_WAIT',
       detail: long.hold.stack ?? 'Set captureStack: true to see who took it.',
     });
-  } else if (unlimited.length > 0) {
+  } else if (stuck.length > 0) {
     for (const { waiter } of stuck) seen.add(waiter);
-    // The others may come to wait for this thread.
-    lookLater();
+    lookForStuckWaits();
   }
 }
 

@@ -6,6 +6,7 @@ import type { LockMode, LockRequest } from './options.js';
 import type { Owner } from './owners.js';
 import { timeoutError } from './pending.js';
 import { linger, QueueNames } from './queue-names.js';
+import { lookForStuckWaits } from './stuck-waits.js';
 import { errorFrom } from './system-error.js';
 import { Turn } from './turn.js';
 import type { Waiter } from './waiter.js';
@@ -151,6 +152,7 @@ export class WaitQueue implements Successor {
         unused?.letGo();
         // What comes from elsewhere needs an event loop that lives then; one waiter is enough for that.
         if (this.endlessHold === undefined) head?.keepAlive();
+        else if (head !== undefined) lookForStuckWaits();
         this.dropIfIdle();
         return;
       }

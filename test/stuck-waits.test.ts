@@ -49,6 +49,29 @@ test('a process that waited for another one twice, and waits for itself then, is
   expect(await program.ended).toMatchObject({ code: 0, stdout: 'waiting\ntrue EDEADLK\n' });
 });
 
+test('a wait without a limit sets no timer while another process holds the lock, and is watched once its own thread does', async () => {
+  const resource = temporaryResource();
+  const held = await lock(resource);
+  const program = startModule(
+    `const { setTimeout: real } = globalThis;
+    const timers = [];
+    globalThis.setTimeout = (fn, ms, ...rest) => { timers.push(ms); return real(fn, ms, ...rest); };
+    ${library}
+    const first = lock(resource);
+    void lock(resource);
+    console.log('waiting', timers.length);
+    first.then((own) => {
+      globalThis.own = own;
+      console.log(own.held, ...timers);
+      process.exit();
+    });`,
+    resource,
+  );
+  await program.printed('waiting');
+  held.release();
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'waiting 0\ntrue 5000\n' });
+});
+
 test('tasks without scopes that wait for each other, and nothing else, are told one by one', async () => {
   const program = startModule(
     `${library}
