@@ -31,7 +31,8 @@ int FlockOperation(Mode mode) { return mode == Mode::kExclusive ? LOCK_EX : LOCK
 
 int OpenWith(const char* path, int flags, mode_t permissions, Descriptor* out) {
   const int fd = Retry([&] { return open(path, flags | kOpenFlags, permissions); });
-  if (fd == -1) return -errno;
+  // A file server has it for itself (fcntl(2), F_SETLEASE), and has just been asked to stop.
+  if (fd == -1) return errno == EWOULDBLOCK ? kContended : -errno;
   *out = fd;
   return 0;
 }
