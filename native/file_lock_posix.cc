@@ -76,6 +76,9 @@ int TryLock(Descriptor descriptor, Mode mode) {
   const int fd = static_cast<int>(descriptor);
   const int operation = FlockOperation(mode) | LOCK_NB;
   const int result = Result(Retry([&] { return flock(fd, operation); }));
+  // Linux says EACCES of a lock on SMB that is held elsewhere. A policy that forbids to lock says
+  // so too (SELinux, AppArmor), and forbids to unlock as well.
+  if (result == -EACCES && Unlock(descriptor) == 0) return kContended;
   return result == -EWOULDBLOCK ? kContended : result;
 }
 
