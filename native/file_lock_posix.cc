@@ -64,7 +64,8 @@ int Open(const std::string& path, Access access, int permissions, Descriptor* ou
     // Somebody created it first, and may delete it again before this open.
     result = OpenWith(path.c_str(), O_RDWR, 0, out);
   }
-  const bool unwritable = result == -EACCES || result == -EROFS || result == -EPERM;
+  const bool unwritable =
+      result == -EACCES || result == -EROFS || result == -EPERM || result == -ETXTBSY;
   if (access == Access::kWriteIfAllowed && unwritable) {
     const int readable = OpenWith(path.c_str(), O_RDONLY, 0, out);
     return readable == -ENOENT ? result : readable;

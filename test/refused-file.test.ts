@@ -1,10 +1,12 @@
-import { chmodSync, openSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, openSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { tryLock } from 'holdfast';
 import { expect } from 'vitest';
 import { failures } from './helpers/failures.js';
-import { temporaryResource } from './helpers/folder.js';
+import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { start } from './helpers/program.js';
 import { slowness } from './helpers/slowness.js';
 
 /** A resource whose lock file nobody may write to. */
@@ -51,6 +53,19 @@ needs('files that are protected from writing')(
     }
   },
 );
+
+needs('Linux')('a program that runs can be locked by those who do not write', async () => {
+  const lockPath = join(temporaryFolder(), 'cat');
+  copyFileSync('/bin/cat', lockPath);
+  chmodSync(lockPath, 0o755);
+  const running = start(lockPath, ['-']);
+  running.child.stdin?.write('here');
+  await running.printed('here');
+  for (const options of [{ mode: 'shared' }, {}] as const) {
+    using held = tryLock('x', { ...options, lockPath, record: false });
+    expect(held?.held).toBe(true);
+  }
+});
 
 // A virus scanner may have a new file for itself for a moment, and Windows calls that so.
 needs('files that are protected from writing', 'Windows')(
