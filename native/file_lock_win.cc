@@ -75,9 +75,15 @@ int OpenWith(const std::wstring& path, DWORD access, DWORD disposition, DWORD fl
 }
 
 int OpenOnce(const std::wstring& path, Access access, Descriptor* out) {
+  if (access == Access::kRead) {
+    const int result = OpenWith(path, GENERIC_READ, OPEN_EXISTING, 0, out);
+    if (result != kErrorNoEntry) return result;
+  }
   const int result = OpenWith(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, 0, out);
-  const bool unwritable = result == kErrorAccessDenied || result == kErrorReadOnlyVolume;
-  if (access != Access::kWrite && unwritable) {
+  // Contended: whoever runs a program shares it with those who read.
+  const bool unwritable =
+      result == kErrorAccessDenied || result == kErrorReadOnlyVolume || result == kContended;
+  if (access == Access::kWriteIfAllowed && unwritable) {
     const int readable = OpenWith(path, GENERIC_READ, OPEN_EXISTING, 0, out);
     return readable == kErrorNoEntry ? result : readable;
   }

@@ -1,5 +1,5 @@
 import { chmodSync, copyFileSync, openSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { tryLock } from 'holdfast';
 import { expect } from 'vitest';
@@ -54,18 +54,27 @@ needs('files that are protected from writing')(
   },
 );
 
-needs('Linux')('a program that runs can be locked by those who do not write', async () => {
-  const lockPath = join(temporaryFolder(), 'cat');
-  copyFileSync('/bin/cat', lockPath);
-  chmodSync(lockPath, 0o755);
-  const running = start(lockPath, ['-']);
-  running.child.stdin?.write('here');
-  await running.printed('here');
-  for (const options of [{ mode: 'shared' }, {}] as const) {
-    using held = tryLock('x', { ...options, lockPath, record: false });
-    expect(held?.held).toBe(true);
-  }
-});
+for (const [system, program] of [
+  ['Linux', '/bin/cat'],
+  ['Windows', process.env['ComSpec'] ?? ''],
+] as const) {
+  needs(system)(
+    `a program that runs on ${system} can be locked by those who do not write`,
+    async () => {
+      const lockPath = join(temporaryFolder(), basename(program));
+      copyFileSync(program, lockPath);
+      const running = start(lockPath, []);
+      running.child.stdin?.write('echo here\r\n');
+      await running.printed('here');
+      for (const options of [{ mode: 'shared' }, {}] as const) {
+        using held = tryLock('x', { ...options, lockPath, record: false });
+        expect(held?.held).toBe(true);
+      }
+      running.child.stdin?.end();
+      await running.ended;
+    },
+  );
+}
 
 // A virus scanner may have a new file for itself for a moment, and Windows calls that so.
 needs('files that are protected from writing', 'Windows')(
