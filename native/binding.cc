@@ -206,7 +206,6 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
   environment->notifier = std::make_shared<Notifier>(info.Env(), info[0].As<Napi::Function>());
   auto noticeboard = info[2].As<Napi::ArrayBuffer>();
   environment->noticeboard_owner = Napi::Reference<Napi::ArrayBuffer>::New(noticeboard, 1);
-  environment->noticeboard_owner.SuppressDestruct();
   environment->noticeboard = static_cast<Noticeboard*>(noticeboard.Data());
   // Hooks run in reverse order: this one before the listener's own, which frees it.
   info.Env().AddCleanupHook(Environment::CleanUp, environment);
