@@ -125,20 +125,6 @@ int Lock(Descriptor descriptor, Mode mode, bool, const std::atomic<bool>& wanted
   return wanted ? LockByte(ToHandle(descriptor), kLockByte, LockFlags(mode)) : kContended;
 }
 
-void EndTurn(Descriptor) {}
-
-void StandAside(Descriptor descriptor) { TurnstilePlace::Leave(descriptor); }
-
-void StandInLine(Descriptor descriptor) { TurnstilePlace::TryReturn(descriptor); }
-
-// Asked with a shared lock: that goes together with the shared lock of a program on the whole file.
-int Awaited(Descriptor descriptor) {
-  const HANDLE file = ToHandle(descriptor);
-  const int result = LockByte(file, kTurnstileByte, LOCKFILE_FAIL_IMMEDIATELY);
-  if (result == 0) UnlockByte(file, kTurnstileByte);
-  return result == kContended ? 1 : 0;
-}
-
 // Locks of one handle lie in layers, also a shared one over an exclusive one, and each has to be
 // taken off.
 int Unlock(Descriptor descriptor) {

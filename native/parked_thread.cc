@@ -1,5 +1,3 @@
-#include "parked_thread.h"
-
 #include <deque>
 #include <mutex>
 #include <utility>
