@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "binding_environment.h"
@@ -71,12 +72,11 @@ class Call final {
     return request;
   }
 
-  Napi::Value Outcome(int result) const { return Number(environment_.Outcome(handle(), result)); }
-  Napi::Value Number(double value) const { return Napi::Number::New(info_.Env(), value); }
-  Napi::Value Boolean(bool value) const { return Napi::Boolean::New(info_.Env(), value); }
-  Napi::Value String(const std::string& value) const {
-    return Napi::String::New(info_.Env(), value);
+  template <typename Value>
+  Napi::Value Answer(const Value& value) const {
+    return Napi::Value::From(info_.Env(), value);
   }
+  Napi::Value Outcome(int result) const { return Answer(environment_.Outcome(handle(), result)); }
   Napi::Value Nothing() const { return info_.Env().Undefined(); }
 
  private:
@@ -115,23 +115,19 @@ Napi::Value TryAcquire(const Call& call) {
 
 Napi::Value BeginWait(const Call& call) {
   const Request& request = call.ReadRequest(1);
-  return call.Number(call.handle().BeginWait(request, call.NotifyWith(call.number())));
+  return call.Answer(call.handle().BeginWait(request, call.NotifyWith(call.number())));
 }
 
 // (handle, once, request)
 Napi::Value BeginRemote(const Call& call) {
   const Request& request = call.ReadRequest(2);
   const auto ended = call.NotifyWith(call.number());
-  return call.Number(call.handle().BeginRemote(request, call.Flag(1), ended));
+  return call.Answer(call.handle().BeginRemote(request, call.Flag(1), ended));
 }
-
-Napi::Value AbandonWait(const Call& call) { return call.Boolean(call.handle().AbandonWait()); }
-
-Napi::Value AdoptWait(const Call& call) { return call.Boolean(call.handle().AdoptWait()); }
 
 // (handle, milliseconds)
 Napi::Value WaitFor(const Call& call) {
-  return call.Number(call.handle().WaitFor(call.Integer(1)));
+  return call.Answer(call.handle().WaitFor(call.Integer(1)));
 }
 
 // Whoever goes on with a wait has a label of its own.
@@ -146,36 +142,15 @@ Napi::Value HandOver(const Call& call) {
   return call.Outcome(call.handle().HandOver(call.ReadRequest(1)));
 }
 
-Napi::Value Release(const Call& call) { return call.Number(call.handle().Release()); }
-
-Napi::Value Discard(const Call& call) {
-  call.handle().Discard();
-  return call.Nothing();
-}
-
-Napi::Value LetGo(const Call& call) {
-  call.handle().LetGo();
-  return call.Nothing();
-}
-
-Napi::Value CloseKept(const Call& call) {
-  call.handle().CloseKept();
-  return call.Nothing();
-}
-
 // (handle, milliseconds, lease)
 Napi::Value Limit(const Call& call) {
-  return call.Number(call.handle().Limit(call.Integer(1), call.NotifyWith(call.Integer(2))));
+  return call.Answer(call.handle().Limit(call.Integer(1), call.NotifyWith(call.Integer(2))));
 }
-
-Napi::Value Held(const Call& call) { return call.Boolean(call.handle().held()); }
-
-Napi::Value IsAwaited(const Call& call) { return call.Boolean(call.handle().IsAwaited()); }
 
 Napi::Value Identity(const Call& call) {
   const FileStatus& file = call.handle().file();
-  if (!file.linked) return call.String("");
-  return call.String(std::to_string(file.volume) + ":" + std::to_string(file.file));
+  if (!file.linked) return call.Answer("");
+  return call.Answer(std::to_string(file.volume) + ":" + std::to_string(file.file));
 }
 
 Napi::Value Holders(const Call& call) {
@@ -185,7 +160,7 @@ Napi::Value Holders(const Call& call) {
     const LockHandle* const handle = handles[number].get();
     if (handle == nullptr || !handle->held()) continue;
     if (!handle->file().SameFile(call.handle().file())) continue;
-    numbers.Set(numbers.Length(), call.Number(static_cast<double>(number)));
+    numbers.Set(numbers.Length(), call.Answer(static_cast<double>(number)));
   }
   return numbers;
 }
@@ -193,6 +168,18 @@ Napi::Value Holders(const Call& call) {
 template <Napi::Value (*Function)(const Call&)>
 Napi::Value With(const Napi::CallbackInfo& info) {
   return Function(Call(info));
+}
+
+// Of a handle, without arguments.
+template <auto Method>
+Napi::Value Do(const Napi::CallbackInfo& info) {
+  const Call call(info);
+  if constexpr (std::is_void_v<decltype((call.handle().*Method)())>) {
+    (call.handle().*Method)();
+    return call.Nothing();
+  } else {
+    return call.Answer((call.handle().*Method)());
+  }
 }
 
 Napi::Value CrashedRecord(const Napi::CallbackInfo& info) {
@@ -206,7 +193,6 @@ Napi::Value Initialize(const Napi::CallbackInfo& info) {
   environment->notifier = std::make_shared<Notifier>(info.Env(), info[0].As<Napi::Function>());
   auto noticeboard = info[2].As<Napi::ArrayBuffer>();
   environment->noticeboard_owner = Napi::Reference<Napi::ArrayBuffer>::New(noticeboard, 1);
-  environment->noticeboard_owner.SuppressDestruct();
   environment->noticeboard = static_cast<Noticeboard*>(noticeboard.Data());
   // Hooks run in reverse order: this one before the listener's own, which frees it.
   info.Env().AddCleanupHook(Environment::CleanUp, environment);
@@ -261,19 +247,19 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   Export<With<TryAcquire>>(exports, "tryAcquire");
   Export<With<BeginWait>>(exports, "beginWait");
   Export<With<BeginRemote>>(exports, "beginRemote");
-  Export<With<AbandonWait>>(exports, "abandonWait");
-  Export<With<AdoptWait>>(exports, "adoptWait");
+  Export<Do<&LockHandle::AbandonWait>>(exports, "abandonWait");
+  Export<Do<&LockHandle::AdoptWait>>(exports, "adoptWait");
   Export<With<WaitFor>>(exports, "waitFor");
   Export<With<ChangeRequest>>(exports, "changeRequest");
   Export<With<FinishWait>>(exports, "finishWait");
   Export<With<HandOver>>(exports, "handOver");
-  Export<With<Release>>(exports, "release");
-  Export<With<Discard>>(exports, "discard");
-  Export<With<LetGo>>(exports, "letGo");
-  Export<With<CloseKept>>(exports, "closeKept");
+  Export<Do<&LockHandle::Release>>(exports, "release");
+  Export<Do<&LockHandle::Discard>>(exports, "discard");
+  Export<Do<&LockHandle::LetGo>>(exports, "letGo");
+  Export<Do<&LockHandle::CloseKept>>(exports, "closeKept");
   Export<With<Limit>>(exports, "limit");
-  Export<With<Held>>(exports, "held");
-  Export<With<IsAwaited>>(exports, "isAwaited");
+  Export<Do<&LockHandle::held>>(exports, "held");
+  Export<Do<&LockHandle::IsAwaited>>(exports, "isAwaited");
   Export<With<Identity>>(exports, "identity");
   Export<With<Holders>>(exports, "holders");
   Export<CrashedRecord>(exports, "crashedRecord");

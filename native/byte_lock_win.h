@@ -12,9 +12,6 @@ namespace holdfast {
 // LockFileEx is mandatory: nobody else could read a locked range. Bytes this far behind any content
 // keep the file readable, and still conflict with programs that lock the whole file (Go, Rust).
 inline constexpr uint64_t kLockByte = UINT64_C(0x7ffffffffffffff0);
-// Whoever waits stands on this byte: readers that come later could otherwise pass a waiting writer
-// for ever. The same queue as in turnstile.h.
-inline constexpr uint64_t kTurnstileByte = kLockByte + 1;
 
 // The argument through which these functions take the offset. Without an event in it and on a
 // handle that was not opened for overlapped use they are synchronous.

@@ -42,7 +42,7 @@ struct FileStatus {
 // Opens the lock file, creating it with exactly `permissions` where it is missing. Never follows a
 // symbolic link, never truncates, never blocks. A read-only descriptor can be locked as well, but
 // not wait in the turnstile. Returns kContended when another program has the file for itself, or
-// has deleted it but not closed it: only Windows knows such a state.
+// has deleted it but not closed it (Windows).
 int Open(const std::string& path, Access access, int permissions, Descriptor* out);
 
 // One attempt. Returns kContended when the lock is held elsewhere.

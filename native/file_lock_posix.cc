@@ -31,7 +31,8 @@ int FlockOperation(Mode mode) { return mode == Mode::kExclusive ? LOCK_EX : LOCK
 
 int OpenWith(const char* path, int flags, mode_t permissions, Descriptor* out) {
   const int fd = Retry([&] { return open(path, flags | kOpenFlags, permissions); });
-  if (fd == -1) return -errno;
+  // A file server has it for itself (fcntl(2), F_SETLEASE), and has just been asked to stop.
+  if (fd == -1) return errno == EWOULDBLOCK ? kContended : -errno;
   *out = fd;
   return 0;
 }
@@ -63,7 +64,8 @@ int Open(const std::string& path, Access access, int permissions, Descriptor* ou
     // Somebody created it first, and may delete it again before this open.
     result = OpenWith(path.c_str(), O_RDWR, 0, out);
   }
-  const bool unwritable = result == -EACCES || result == -EROFS || result == -EPERM;
+  const bool unwritable =
+      result == -EACCES || result == -EROFS || result == -EPERM || result == -ETXTBSY;
   if (access == Access::kWriteIfAllowed && unwritable) {
     const int readable = OpenWith(path.c_str(), O_RDONLY, 0, out);
     return readable == -ENOENT ? result : readable;
@@ -75,6 +77,9 @@ int TryLock(Descriptor descriptor, Mode mode) {
   const int fd = static_cast<int>(descriptor);
   const int operation = FlockOperation(mode) | LOCK_NB;
   const int result = Result(Retry([&] { return flock(fd, operation); }));
+  // Linux says EACCES of a lock on SMB that is held elsewhere. A policy that forbids to lock says
+  // so too (SELinux, AppArmor), and forbids to unlock as well.
+  if (result == -EACCES && Unlock(descriptor) == 0) return kContended;
   return result == -EWOULDBLOCK ? kContended : result;
 }
 

@@ -75,9 +75,15 @@ int OpenWith(const std::wstring& path, DWORD access, DWORD disposition, DWORD fl
 }
 
 int OpenOnce(const std::wstring& path, Access access, Descriptor* out) {
+  if (access == Access::kRead) {
+    const int result = OpenWith(path, GENERIC_READ, OPEN_EXISTING, 0, out);
+    if (result != kErrorNoEntry) return result;
+  }
   const int result = OpenWith(path, GENERIC_READ | GENERIC_WRITE, OPEN_ALWAYS, 0, out);
-  const bool unwritable = result == kErrorAccessDenied || result == kErrorReadOnlyVolume;
-  if (access != Access::kWrite && unwritable) {
+  // Contended: whoever runs a program shares it with those who read.
+  const bool unwritable =
+      result == kErrorAccessDenied || result == kErrorReadOnlyVolume || result == kContended;
+  if (access == Access::kWriteIfAllowed && unwritable) {
     const int readable = OpenWith(path, GENERIC_READ, OPEN_EXISTING, 0, out);
     return readable == kErrorNoEntry ? result : readable;
   }
@@ -117,20 +123,6 @@ int TryLock(Descriptor descriptor, Mode mode) {
 int Lock(Descriptor descriptor, Mode mode, bool, const std::atomic<bool>& wanted) {
   const TurnstilePlace place(descriptor);
   return wanted ? LockByte(ToHandle(descriptor), kLockByte, LockFlags(mode)) : kContended;
-}
-
-void EndTurn(Descriptor) {}
-
-void StandAside(Descriptor descriptor) { TurnstilePlace::Leave(descriptor); }
-
-void StandInLine(Descriptor descriptor) { TurnstilePlace::TryReturn(descriptor); }
-
-// Asked with a shared lock: that goes together with the shared lock of a program on the whole file.
-int Awaited(Descriptor descriptor) {
-  const HANDLE file = ToHandle(descriptor);
-  const int result = LockByte(file, kTurnstileByte, LOCKFILE_FAIL_IMMEDIATELY);
-  if (result == 0) UnlockByte(file, kTurnstileByte);
-  return result == kContended ? 1 : 0;
 }
 
 // Locks of one handle lie in layers, also a shared one over an exclusive one, and each has to be

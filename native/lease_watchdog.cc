@@ -20,7 +20,7 @@ LeaseWatchdog& LeaseWatchdog::Get() {
 int LeaseWatchdog::Watch(Holding* holding, int64_t deadline, const Holding::Expired& expired) {
   const std::lock_guard<std::mutex> guard(mutex_);
   if (!running_) {
-    const int started = StartThread(Run, this);
+    const int started = StartThread([this] { Loop(); });
     if (started != 0) return started;
     running_ = true;
   }
@@ -52,8 +52,6 @@ void LeaseWatchdog::Unqueue(Holding* holding) {
   queue_.erase({holding->queued_, holding});
   holding->queued_ = Holding::kNotHeld;
 }
-
-void LeaseWatchdog::Run(void* self) { static_cast<LeaseWatchdog*>(self)->Loop(); }
 
 void LeaseWatchdog::Loop() {
   std::unique_lock<std::mutex> guard(mutex_);

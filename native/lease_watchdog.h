@@ -23,7 +23,6 @@ class LeaseWatchdog final {
   void Forget(Holding* holding);
 
  private:
-  static void Run(void* self);
   void Loop();
   void Queue(Holding* holding, int64_t deadline);
   void Unqueue(Holding* holding);

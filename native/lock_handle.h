@@ -65,7 +65,7 @@ class LockHandle final {
   ~LockHandle();
 
   // Opens the lock file and makes one attempt. After kContended the file stays open, so that the
-  // wait can begin, unless it is being deleted, or another program has it for itself (Windows):
+  // wait can begin, unless it is being deleted, or another program has it for itself:
   // then the wait is for a moment only, and ends with kReplaced. After everything else but 0 it is
   // closed.
   int TryAcquire(const Request& request);

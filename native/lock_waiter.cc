@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "parked_thread.h"
+#include "os_thread.h"
 
 namespace holdfast {
 

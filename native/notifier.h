@@ -38,9 +38,12 @@ class Notifier final {
     if (!closed_) listener_.NonBlockingCall(reinterpret_cast<void*>(subject));
   }
 
+  // Once, while the environment is there.
   void Close() {
     const std::lock_guard<std::mutex> guard(mutex_);
     closed_ = true;
+    // Node keeps what a thread might still use.
+    listener_.Release();
   }
 
  private:

@@ -3,11 +3,17 @@
 #ifndef HOLDFAST_OS_THREAD_H_
 #define HOLDFAST_OS_THREAD_H_
 
+#include <functional>
+
 namespace holdfast {
 
 // Starts a detached thread in which no signal is delivered, so that none interrupts a wait in the
 // kernel and costs it its place in the queue. Returns 0 or a negative error number.
-int StartThread(void (*body)(void*), void* argument);
+int StartThread(std::function<void()> body);
+
+// The same in a thread that has finished something else, if there is one: it parks for a while,
+// because starting and ending a thread costs more than handing a lock over.
+int RunInThread(std::function<void()> job);
 
 // Keeps this module in memory until the process ends: Node unloads an addon with the last worker
 // that loaded it, and a thread may still be blocked in our code then. Returns 0, or -1 on failure.

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <memory>
+#include <utility>
 
 namespace holdfast {
 namespace {
@@ -13,21 +14,18 @@ namespace {
 // AddressSanitizer; musl's default would be 128 KiB and glibc's 8 MiB of address space each.
 constexpr size_t kStackBytes = 256 * 1024;
 
-struct Start {
-  void (*body)(void*);
-  void* argument;
-};
+using Body = std::function<void()>;
 
 void* Run(void* opaque) {
-  const std::unique_ptr<Start> start(static_cast<Start*>(opaque));
-  start->body(start->argument);
+  const std::unique_ptr<Body> body(static_cast<Body*>(opaque));
+  (*body)();
   return nullptr;
 }
 
 }  // namespace
 
-int StartThread(void (*body)(void*), void* argument) {
-  auto start = std::make_unique<Start>(Start{body, argument});
+int StartThread(Body body) {
+  auto start = std::make_unique<Body>(std::move(body));
   pthread_attr_t attributes;
   int result = pthread_attr_init(&attributes);
   if (result != 0) return -result;

@@ -4,6 +4,7 @@
 #include <windows.h>
 
 #include <memory>
+#include <utility>
 
 #include "error_win.h"
 
@@ -13,14 +14,11 @@ namespace {
 // As in os_thread_posix.cc; the default would be what node.exe asks for its main thread.
 constexpr unsigned kStackBytes = 256 * 1024;
 
-struct Start {
-  void (*body)(void*);
-  void* argument;
-};
+using Body = std::function<void()>;
 
 unsigned __stdcall Run(void* opaque) {
-  const std::unique_ptr<Start> start(static_cast<Start*>(opaque));
-  start->body(start->argument);
+  const std::unique_ptr<Body> body(static_cast<Body*>(opaque));
+  (*body)();
   return 0;
 }
 
@@ -28,8 +26,8 @@ unsigned __stdcall Run(void* opaque) {
 
 // Windows has no signals that could interrupt a wait. Not CreateThread: the C run-time library
 // wants to set up what it keeps for each thread.
-int StartThread(void (*body)(void*), void* argument) {
-  auto start = std::make_unique<Start>(Start{body, argument});
+int StartThread(Body body) {
+  auto start = std::make_unique<Body>(std::move(body));
   const uintptr_t thread = _beginthreadex(nullptr, kStackBytes, Run, start.get(),
                                           STACK_SIZE_PARAM_IS_A_RESERVATION, nullptr);
   if (thread == 0) return kErrorTryAgain;

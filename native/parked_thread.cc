@@ -1,7 +1,4 @@
-#include "parked_thread.h"
-
 #include <deque>
-#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -45,11 +42,6 @@ Job Park() {
   return job;
 }
 
-void Run(void* opaque) {
-  const std::unique_ptr<Job> first(static_cast<Job*>(opaque));
-  for (Job job = std::move(*first); job != nullptr; job = Park()) job();
-}
-
 }  // namespace
 
 int RunInThread(Job job) {
@@ -62,10 +54,9 @@ int RunInThread(Job job) {
       return 0;
     }
   }
-  auto first = std::make_unique<Job>(std::move(job));
-  const int result = StartThread(Run, first.get());
-  if (result == 0) first.release();
-  return result;
+  return StartThread([job = std::move(job)]() mutable {
+    for (; job != nullptr; job = Park()) job();
+  });
 }
 
 }  // namespace holdfast

@@ -15,6 +15,10 @@ class ListGuard final {
   ~ListGuard() { ReleaseSRWLockExclusive(&list_lock); }
 };
 
+// Whoever waits stands on this byte: readers that come later could otherwise pass a waiting writer
+// for ever. The same queue as in turnstile.h.
+constexpr uint64_t kTurnstileByte = kLockByte + 1;
+
 constexpr DWORD kShareAll = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 
 }  // namespace
@@ -41,20 +45,33 @@ TurnstilePlace::~TurnstilePlace() {
   CloseHandle(file_);
 }
 
-void TurnstilePlace::Leave(Descriptor descriptor) {
-  const ListGuard guard;
-  for (const TurnstilePlace* place = first_place; place != nullptr; place = place->next_) {
-    if (place->descriptor_ == descriptor) UnlockByte(place->file_, kTurnstileByte);
-  }
+const TurnstilePlace* TurnstilePlace::Of(Descriptor descriptor) {
+  const TurnstilePlace* place = first_place;
+  while (place != nullptr && place->descriptor_ != descriptor) place = place->next_;
+  return place;
 }
 
-void TurnstilePlace::TryReturn(Descriptor descriptor) {
+void StandAside(Descriptor descriptor) {
   const ListGuard guard;
-  for (const TurnstilePlace* place = first_place; place != nullptr; place = place->next_) {
-    if (place->descriptor_ == descriptor) {
-      LockByte(place->file_, kTurnstileByte, LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY);
-    }
-  }
+  const TurnstilePlace* const place = TurnstilePlace::Of(descriptor);
+  if (place != nullptr) UnlockByte(place->file(), kTurnstileByte);
+}
+
+void StandInLine(Descriptor descriptor) {
+  constexpr DWORD kAtOnce = LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY;
+  const ListGuard guard;
+  const TurnstilePlace* const place = TurnstilePlace::Of(descriptor);
+  if (place != nullptr) LockByte(place->file(), kTurnstileByte, kAtOnce);
+}
+
+void EndTurn(Descriptor) {}
+
+// Asked with a shared lock: that goes together with the shared lock of a program on the whole file.
+int Awaited(Descriptor descriptor) {
+  const HANDLE file = reinterpret_cast<HANDLE>(descriptor);
+  const int result = LockByte(file, kTurnstileByte, LOCKFILE_FAIL_IMMEDIATELY);
+  if (result == 0) UnlockByte(file, kTurnstileByte);
+  return result == kContended ? 1 : 0;
 }
 
 }  // namespace holdfast

@@ -19,10 +19,10 @@ class TurnstilePlace final {
   TurnstilePlace(const TurnstilePlace&) = delete;
   TurnstilePlace& operator=(const TurnstilePlace&) = delete;
 
-  // For other threads; no effect before the place was reached and after it was left.
-  static void Leave(Descriptor descriptor);
-  // Goes to the front of the queue if nobody is in it.
-  static void TryReturn(Descriptor descriptor);
+  // For other threads: of this descriptor, or null before the place was reached and after it was
+  // left. Only while the list is locked.
+  static const TurnstilePlace* Of(Descriptor descriptor);
+  HANDLE file() const { return file_; }
 
  private:
   const Descriptor descriptor_;

@@ -1,5 +1,6 @@
 import {
   constants,
+  copyFileSync,
   existsSync,
   readdirSync,
   readFileSync,
@@ -45,6 +46,13 @@ needs('/proc', 'sh').each(['run', 'run --inherit'])(
       expect(await ended).toMatchObject({ code: 7, stderr: '' });
   },
 );
+
+needs('Windows')('holdfast run locks the program that it runs', async () => {
+  const file = join(temporaryFolder(), 'program.exe');
+  copyFileSync(process.env['ComSpec'] ?? '', file);
+  const run = await holdfast('run', file, file, '/c', 'echo in').ended;
+  expect(run).toEqual({ code: 0, stdout: 'in\r\n', stderr: '' });
+});
 
 /** For what a process has opened this file: O_RDONLY or O_RDWR. */
 function modesOf(pid: number | undefined, file: string): number[] {

@@ -43,6 +43,37 @@ needs('faults by LD_PRELOAD')('flock() blames no file system for a mere descript
   await expect(locking).rejects.toMatchObject({ message: 'ENOLCK: no locks available, flock' });
 });
 
+// The SMB client of Linux says so of a lock that is held elsewhere, and a policy of one that may not be asked for.
+describe('a lock that is refused with EACCES', () => {
+  needs('faults by LD_PRELOAD', '/proc')('is held elsewhere', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    await setFault(actor, 'LOCK', errno.EACCES);
+    await expect(take(actor, resource, 'tryLock')).resolves.toBeNull();
+    const flocked = actor.run(({ holdfast }, path) => {
+      const { openSync } = process.getBuiltinModule('node:fs');
+      return holdfast.flock(openSync(path, 'w'), 'exclusive');
+    }, temporaryResource());
+    await expect(flocked).resolves.toBe(false);
+    await setFault(actor, 'STATFS', 0xfe534d42);
+    const attempt = actor.run(
+      ({ holdfast }, path) => holdfast.lock(path, { timeout: 0 }),
+      resource,
+    );
+    await expect(attempt).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
+    await expect(actor.run(descriptorsOf, resource)).resolves.toBe(0);
+  });
+
+  needs('faults by LD_PRELOAD')('is an error where it could not be let go either', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    await setFault(actor, 'LOCK', errno.EACCES);
+    await setFault(actor, 'UNLOCK', errno.EACCES);
+    const attempt = take(actor, resource, 'tryLock');
+    await expect(attempt).rejects.toMatchObject({ code: 'EACCES', syscall: 'flock' });
+  });
+});
+
 describe('a lock file that somebody is about to delete', () => {
   needs('faults by LD_PRELOAD', '/proc')(
     'is contended until its name is gone, or stays after all',

@@ -1,10 +1,12 @@
-import { chmodSync, openSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, openSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { tryLock } from 'holdfast';
 import { expect } from 'vitest';
 import { failures } from './helpers/failures.js';
-import { temporaryResource } from './helpers/folder.js';
+import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { start } from './helpers/program.js';
 import { slowness } from './helpers/slowness.js';
 
 /** A resource whose lock file nobody may write to. */
@@ -51,6 +53,28 @@ needs('files that are protected from writing')(
     }
   },
 );
+
+for (const [system, program] of [
+  ['Linux', '/bin/cat'],
+  ['Windows', process.env['ComSpec'] ?? ''],
+] as const) {
+  needs(system)(
+    `a program that runs on ${system} can be locked by those who do not write`,
+    async () => {
+      const lockPath = join(temporaryFolder(), basename(program));
+      copyFileSync(program, lockPath);
+      const running = start(lockPath, []);
+      running.child.stdin?.write('echo here\r\n');
+      await running.printed('here');
+      for (const options of [{ mode: 'shared' }, {}] as const) {
+        using held = tryLock('x', { ...options, lockPath, record: false });
+        expect(held?.held).toBe(true);
+      }
+      running.child.stdin?.end();
+      await running.ended;
+    },
+  );
+}
 
 // A virus scanner may have a new file for itself for a moment, and Windows calls that so.
 needs('files that are protected from writing', 'Windows')(
