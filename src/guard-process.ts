@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers';
 import { describeThrown } from './errors.js';
 import { lostError } from './loss.js';
 import { invalid, longestTimer } from './options.js';

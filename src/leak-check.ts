@@ -102,7 +102,7 @@ export function reclaimLeaked(): Promise<number> {
   return running;
 }
 
-/** Checks this hold once it is older than its `leakCheck`, and again at doubling ages. */
+/** @internal Checks this hold once it is older than its `leakCheck`, and again at doubling ages. */
 export function watchForLeak(hold: Hold): void {
   const since = performance.now();
   const at = since + hold.leakCheck;
@@ -110,6 +110,7 @@ export function watchForLeak(hold: Hold): void {
   checkAt(at);
 }
 
+/** @internal */
 export function unwatchForLeak(hold: Hold): void {
   watched.delete(hold);
 }
@@ -120,7 +121,8 @@ function checkAt(due: number): void {
   clearTimeout(timer);
   nextCheck = at;
   timer = setTimeout(check, Math.min(Math.max(at - performance.now(), 1), longestTimer));
-  timer.unref();
+  // In a test environment such as jsdom a timer is a number.
+  timer.unref?.();
 }
 
 function check(): void {

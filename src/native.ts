@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { toNamespacedPath } from 'node:path';
+import { dirname, join, toNamespacedPath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { processIdentity } from './process-identity.js';
 
@@ -108,9 +108,10 @@ function libc(): string {
 
 function detectLibc(): typeof import('detect-libc') {
   // Not imported: that takes 7 ms, for a question that only Linux has.
-  const require = createRequire(import.meta.url);
+  // Nor called `require`: what a bundler puts in the place of import.meta.url may use its own.
+  const requireHere = createRequire(import.meta.url);
   try {
-    return require('detect-libc');
+    return requireHere('detect-libc');
   } catch (cause) {
     // Bundlers do not see that it is wanted, and leave it where it was.
     throw new Error(
@@ -131,11 +132,14 @@ function findAddon(): string {
       'holdfast cannot find its native addon from inside a bundle: declare it external',
     );
   }
-  const built = fileURLToPath(new URL('../build/Release/holdfast.node', import.meta.url));
+  // Without new URL(…, import.meta.url): bundlers take that for an order to copy the file, and end with an
+  // error of theirs about what only a checkout has. Tracers of files understand both.
+  const folder = dirname(fileURLToPath(import.meta.url));
+  const built = join(folder, '../build/Release/holdfast.node');
   if (existsSync(built)) return built;
   const platform = `${process.platform}-${process.arch}`;
   const suffix = process.platform === 'linux' ? libc() : '';
-  return fileURLToPath(new URL(`../prebuilds/${platform}/holdfast${suffix}.node`, import.meta.url));
+  return join(folder, `../prebuilds/${platform}/holdfast${suffix}.node`);
 }
 
 function load(): Addon {

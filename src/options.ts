@@ -113,8 +113,13 @@ function boolean(name: string, value: unknown): boolean {
   return value;
 }
 
+// A test environment such as jsdom has a global URL that those of node:url are no instances of.
+function isUrl(value: unknown): value is URL {
+  return typeof value === 'object' && Object.prototype.toString.call(value) === '[object URL]';
+}
+
 function toPath(name: string, value: unknown): string {
-  const path = value instanceof URL ? fileURLToPath(value) : value;
+  const path = isUrl(value) ? fileURLToPath(value) : value;
   if (typeof path !== 'string') throw invalid(name, 'a path or a file: URL', value);
   if (path.length === 0) throw invalid(name, 'a path that is not empty', value);
   if (path.includes('\0')) throw invalid(name, 'a path without NUL bytes', value);

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import type { LockLostError } from './errors.js';
 import type { Hold } from './lock-file.js';
 

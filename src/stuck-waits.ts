@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers';
 import { idleDeadlock, longWaitText } from './deadlock.js';
 import { reclaimLeaked } from './leak-check.js';
 import { type Hold, isEndless } from './lock-file.js';
@@ -63,7 +64,8 @@ export function watchStuckWaits(): void {
 export function lookForStuckWaits(): void {
   if (looking || warned) return;
   looking = true;
-  setTimeout(look, lookIntervalMs).unref();
+  // In a test environment such as jsdom a timer is a number.
+  setTimeout(look, lookIntervalMs).unref?.();
 }
 
 function look(): void {

@@ -41,3 +41,25 @@ test('taken elsewhere by a bundler, away from its dependency, it says to be left
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   expect(await failureOf(join(folder, 'dist', 'index.js'))).toMatch(/declare \w+ external/);
 });
+
+// They copy the file, and end with an error of their own where it is not there, as it is in the package.
+test('nothing in the code is an asset for a bundler', () => {
+  const bundled = readFileSync(join(root, 'dist', 'core.js'), 'utf8');
+  expect(bundled).toContain('import.meta.url');
+  expect(bundled).not.toMatch(/new URL\([^()]*import\.meta\.url/);
+});
+
+// Bundlers that make CommonJS may put their own require where import.meta.url was.
+test('inside a bundle whose place is asked from require, it says to be left out', async () => {
+  const folder = temporaryFolder();
+  cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  const bundled = join(folder, 'dist', 'core.js');
+  const place = `require('node:url').pathToFileURL(${JSON.stringify(bundled)}).href`;
+  const code = readFileSync(bundled, 'utf8').replaceAll('import.meta.url', place);
+  writeFileSync(
+    bundled,
+    `import { createRequire as from } from 'node:module';\nconst require = from(import.meta.url);\n${code}`,
+  );
+  expect(await failureOf(join(folder, 'dist', 'index.js'))).toMatch(/declare \w+ external/);
+});

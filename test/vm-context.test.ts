@@ -39,3 +39,27 @@ needs('modules in contexts')('in a context of node:vm, locks are freed as elsewh
   `);
   expect(printed).toBe('1,0,0');
 });
+
+// Test environments such as jsdom replace the globals of Node by those of a browser.
+needs('modules in contexts')(
+  'where timers and URLs are those of a browser, locks work',
+  async () => {
+    const resource = JSON.stringify(join(temporaryFolder(), 'resource'));
+    const printed = await inContext(`
+    import { pathToFileURL } from 'node:url';
+    import { heldLocks, lock, withLock } from '${dist}index.js';
+    globalThis.setTimeout = globalThis.setInterval = () => 1;
+    globalThis.setImmediate = undefined;
+    globalThis.URL = class {};
+    const first = await lock(pathToFileURL(${resource}), { leakCheck: 60_000 });
+    const second = lock(${resource});
+    first.release();
+    (await second).release();
+    await withLock(${resource}, { reentrant: true }, async () => {
+      (await lock(${resource}, { reentrant: true })).release();
+    });
+    process.stdout.write(String(heldLocks().length));
+  `);
+    expect(printed).toBe('0');
+  },
+);

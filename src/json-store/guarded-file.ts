@@ -39,7 +39,7 @@ export class GuardedFile {
   #looked = false;
 
   constructor(file: string | URL, options: StoreLockOptions) {
-    this.#file = resolve(file instanceof URL ? fileURLToPath(file) : file);
+    this.#file = resolve(typeof file === 'string' ? file : fileURLToPath(file));
     const { timeout, lease, leakCheck, label, lockPath } = options;
     this.#options = { timeout, lease, leakCheck, label, lockPath };
   }

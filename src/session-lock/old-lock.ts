@@ -1,3 +1,4 @@
+import { clearInterval, setInterval } from 'node:timers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FileLock, printable, tryLock } from '../index.js';
 import { defaultStaleMs } from './durations.js';

@@ -31,7 +31,7 @@ export async function compileTypes(folder, check) {
       const compilerOptions = {
         ...{ strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false },
         ...{ noEmit: true, types: ['node'] },
-        ...{ target: 'es2022', lib: ['es2023', 'esnext.disposable'], module, moduleResolution },
+        ...{ target: 'es2022', lib: ['es2020', 'esnext.disposable'], module, moduleResolution },
       };
       writeFileSync(config, JSON.stringify({ compilerOptions, files }));
       await check(`types under ${moduleResolution}, TypeScript ${version}`, () =>
