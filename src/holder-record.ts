@@ -23,6 +23,7 @@ export interface HolderRecord {
 export const recordBytes = 512;
 
 const stateOffset = 23;
+const latestTime = 8.64e15;
 const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;
   for (let bit = 0; bit < 8; bit += 1) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
@@ -47,6 +48,11 @@ function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
+// What a Date can hold, so that whoever makes one of it gets a time.
+function isTime(value: unknown): value is number {
+  return isCount(value) && value <= latestTime;
+}
+
 function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
@@ -63,7 +69,7 @@ function toRecord(value: unknown): HolderRecord | null {
   >;
   if (state !== 'held' && state !== 'free') return null;
   if (!isCount(pid) || !isCount(start) || !isText(host) || !orNull(boot, isText)) return null;
-  if (!orNull(pidns, isCount) || !isCount(since) || !orNull(lease, isCount)) return null;
+  if (!orNull(pidns, isCount) || !isTime(since) || !orNull(lease, isCount)) return null;
   if (!orNull(label, isText) || !isText(token) || !/^\d{1,20}$/.test(token)) return null;
   const who = { pid, start, host, boot, pidns };
   return withJson<HolderRecord>({ state, ...who, token: BigInt(token), since, lease, label });

@@ -1,5 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { tryLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
+import { untilBlocked } from './helpers/blocked.js';
 import { holdfast } from './helpers/cli.js';
 import { lockFile, node } from './helpers/cli-run.js';
 import { needs } from './helpers/needs.js';
@@ -61,6 +63,21 @@ describe('holdfast run exits with', () => {
       ).toEqual([code, code]);
     }
   });
+
+  needs('prlimit(1)')(
+    '71 when there are no descriptors left to start the command with',
+    async () => {
+      const lockPath = lockFile();
+      const held = tryLock('x', { lockPath });
+      const { child, ended } = holdfast('run', lockPath, ...node(''));
+      await untilBlocked(lockPath, 1);
+      execFileSync('prlimit', ['--nofile=0:0', '--pid', String(child.pid)]);
+      held?.release();
+      const { code, stderr } = await ended;
+      expect(stderr).toMatch(/^holdfast: failed to execute .*: EMFILE\n$/m);
+      expect(code).toBe(71);
+    },
+  );
 
   // The codes of util-linux, which is asked for them where it is there.
   const cases: [name: string, code: number, args: (file: string) => string[]][] = [

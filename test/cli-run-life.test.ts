@@ -137,6 +137,12 @@ test('the lock is free when holdfast run itself is killed', async () => {
   expect(held.previousHolder).toMatchObject({ pid: child.pid });
 });
 
+test('a lease of months is no reason for a warning', async () => {
+  const lockPath = lockFile();
+  const { code, stderr } = await holdfast('run', '-l', '9999999', lockPath, ...node('')).ended;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+});
+
 needs('POSIX signals')(
   'a lease is renewed while holdfast run lives, and lost when it hangs',
   async () => {

@@ -171,7 +171,7 @@ test('a file full of zeros, as a power loss leaves it, is as good as empty', () 
   expect(held).toMatchObject({ token: 1n, previousHolder: null });
 });
 
-test('a record that is torn is replaced, and counts as that of a crash', async () => {
+test('a record that is torn is replaced, and names nobody', async () => {
   const resource = temporaryResource();
   const whole = craftRecord(members);
   writeFileSync(`${resource}.flock`, whole.slice(0, 100));

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { lock, tryLock } from 'holdfast';
 import {
@@ -8,6 +8,7 @@ import {
 } from 'holdfast/session-lock';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
+import { craftRecord } from './helpers/record.js';
 import { SessionHolder } from './helpers/session-holder.js';
 
 async function killedHolder(sessionFile: string): Promise<number> {
@@ -91,6 +92,25 @@ test('only the locks of sessions are looked at, sorted; a missing folder has non
   ]);
   const nowhere = { sessionsDir: join(sessionsDir, 'nowhere') };
   expect(await inspectSessionLocks(nowhere)).toEqual({ locks: [], cleaned: [] });
+});
+
+test('what only has the name of a lock file does not keep the others from being removed', async () => {
+  const sessionsDir = temporaryFolder();
+  mkdirSync(join(sessionsDir, 'a.jsonl.flock'));
+  const pid = await killedHolder(join(sessionsDir, 'b.jsonl'));
+  const { locks, cleaned } = await cleanStaleLockFiles({ sessionsDir });
+  expect(cleaned).toEqual([expect.objectContaining({ pid })]);
+  expect(locks).toEqual(cleaned);
+});
+
+test('a record of a time that is none does not keep the locks from being looked at', async () => {
+  const sessionsDir = temporaryFolder();
+  const who = { pid: 4242, start: 1, host: 'gw-1', boot: null, pidns: null };
+  const since = Number.MAX_SAFE_INTEGER;
+  const content = craftRecord({ ...who, token: '7', since, lease: null, label: null });
+  writeFileSync(join(sessionsDir, 'a.jsonl.flock'), content);
+  const { locks } = await inspectSessionLocks({ sessionsDir });
+  expect(locks).toEqual([expect.objectContaining({ pid: null, createdAt: null, stale: false })]);
 });
 
 test('whoever waits for a lock file that is removed gets the new one', async () => {

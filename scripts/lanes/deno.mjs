@@ -16,6 +16,8 @@ const lacking = {
   'a reader that has seen enough is no error': flags,
   'output that a full disk does not take is an error in one line':
     'Deno ends by itself when its output cannot be written',
+  '71 when there are no descriptors left to start the command with':
+    'Deno panics where it has no descriptors left',
   'a command that became another user runs on, under its lock':
     'Deno does not say that a signal could not be sent',
   'Ctrl-C reaches the command once': flags,

@@ -171,6 +171,11 @@ async function withoutBinary(tarball) {
     const options = { cwd: folder, env: await headersEnvironment(), quiet: true };
     await run('npm', ['exec', '--no', '--', 'holdfast', 'build'], options);
   });
+  await check('an argument that build does not know is an error in one line', async () => {
+    const options = { cwd: folder, quiet: true, mayFail: true };
+    const { output } = await run('npm', ['exec', '--no', '--', 'holdfast', 'build', 'x'], options);
+    expect(output.startsWith('holdfast: build takes no arguments'), output);
+  });
   await smoke(folder, 'built from source');
 }
 

@@ -56,9 +56,13 @@ function build(folder) {
 }
 
 function main(args) {
-  if (args.length > 0) {
+  if (args[0] === '--help' || args[0] === '-h') {
     process.stdout.write(usage);
-    return args[0] === '--help' ? 0 : 64;
+    return 0;
+  }
+  if (args.length > 0) {
+    process.stderr.write('holdfast: build takes no arguments: see holdfast build --help\n');
+    return 64;
   }
   // First, since the package may be installed for reading only.
   mkdirSync(release, { recursive: true });

@@ -2,7 +2,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import { complain } from './command.js';
-import { exitCode } from './exit-codes.js';
+import { exitCode, isOutOfResources } from './exit-codes.js';
 
 const onWindows = process.platform === 'win32';
 
@@ -66,6 +66,6 @@ export async function runToEnd(
   } catch (error) {
     const { code, path } = error as NodeJS.ErrnoException;
     complain(new Error(`failed to execute ${path ?? 'the command'}: ${code}`));
-    return code === 'ENOMEM' || code === 'EAGAIN' ? exitCode.osError : exitCode.unavailable;
+    return isOutOfResources(code) ? exitCode.osError : exitCode.unavailable;
   }
 }

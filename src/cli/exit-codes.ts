@@ -14,12 +14,17 @@ export const exitCode = {
 
 const withoutResources = new Set(['ENOMEM', 'EMFILE', 'ENFILE', 'ENOLCK', 'EAGAIN']);
 
+/** Whether the system refused for lack of memory, descriptors, processes or locks. */
+export function isOutOfResources(code = ''): boolean {
+  return withoutResources.has(code);
+}
+
 const recordCalls = new Set(['pread', 'pwrite', 'ReadFile', 'WriteFile']);
 
 /** The exit code for a lock file that could not be opened or locked, by the rules of flock(1). */
 export function exitCodeFor(error: unknown): number {
   const { code = '', syscall = '' } = error as NodeJS.ErrnoException;
-  if (withoutResources.has(code)) return exitCode.osError;
+  if (isOutOfResources(code)) return exitCode.osError;
   if (code === 'EROFS' || code === 'ENOSPC' || code === 'EDQUOT') return exitCode.cannotCreate;
   if (syscall === 'flock' || syscall === 'LockFileEx') return exitCode.dataError;
   if (code === '') return exitCode.software;

@@ -7,7 +7,7 @@ import { inspectLockFile } from '../inspect.js';
 import { lock } from '../lock.js';
 import { describeHolders } from '../lock-holder.js';
 import { status } from '../native.js';
-import type { LockMode, LockOptions } from '../options.js';
+import { type LockMode, type LockOptions, longestTimer } from '../options.js';
 import { errorFrom } from '../system-error.js';
 import { type CommandLine, runToEnd } from './child.js';
 import { type Command, complain, parseLeading, toMilliseconds, UsageError } from './command.js';
@@ -157,9 +157,10 @@ async function runGuarded(planned: Plan): Promise<number> {
 }
 
 function renewing(held: FileLock, lease: number): NodeJS.Timeout {
+  const interval = Math.min(lease / 3, longestTimer);
   return setInterval(() => {
     if (held.held) held.renew();
-  }, lease / 3);
+  }, interval);
 }
 
 /** Why the lock was not granted: who holds it now. */

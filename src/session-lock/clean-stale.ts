@@ -45,8 +45,10 @@ const suffix = '.jsonl.flock';
 
 async function lockFilesIn(folder: string): Promise<string[]> {
   try {
-    const names = await readdir(folder);
-    return names.filter((name) => name.endsWith(suffix)).sort();
+    const entries = await readdir(folder, { withFileTypes: true });
+    // A folder or a link of that name is no lock, and must not keep the others from being looked at.
+    const files = entries.filter((entry) => entry.isFile() && entry.name.endsWith(suffix));
+    return files.map(({ name }) => name).sort();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
@@ -87,7 +89,6 @@ async function remove(lockPath: string): Promise<boolean> {
  * anything.
  *
  * @returns the locks, sorted by name; `cleaned` is empty. A missing folder has none.
- * @throws {LockError} (`ERR_LOCK_NOT_REGULAR`) when a lock file is not a regular file.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *
  * @example Which sessions are busy
@@ -107,7 +108,6 @@ export function inspectSessionLocks(params: { sessionsDir: string }): Promise<Se
  * holds now. Nothing depends on it: the next one to lock such a session gets it at once anyway.
  *
  * @returns the locks that were there, sorted by name, and those that were removed.
- * @throws {LockError} (`ERR_LOCK_NOT_REGULAR`) when a lock file is not a regular file.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *
  * @example At the start of a gateway

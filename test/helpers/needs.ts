@@ -126,6 +126,7 @@ function rustMinor(): number {
 // Windows, under Wine and qemu, and in containers that are short of this or that.
 const probes = {
   'flock(1)': () => runs('flock', '--version'),
+  'prlimit(1)': () => runs('prlimit', '--version'),
   Python: () => runs('python3', '-c', 'import fcntl'),
   Perl: () => runs('perl', '-e', 'use Fcntl ":flock"; LOCK_EX'),
   'Rust 1.89': () => rustMinor() >= 89,
