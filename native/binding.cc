@@ -22,6 +22,7 @@ enum Flags : uint32_t {
   kInTurn = 4,
   kReads = 8,
   kNamed = 16,
+  kPast = 32,
   kPermissionsShift = 8
 };
 
@@ -58,6 +59,7 @@ class Call final {
     request.in_turn = (flags & kInTurn) != 0;
     request.reads = (flags & kReads) != 0;
     request.named = (flags & kNamed) != 0;
+    request.past = (flags & kPast) != 0;
     request.permissions = static_cast<int>(flags >> kPermissionsShift);
     if (info_.Length() > first + 2) {
       request.details.label = info_[first + 2].As<Napi::String>().Utf8Value();

@@ -41,6 +41,7 @@ void LockHandle::Prepare(const Request& request) {
   path_hash_ = request.path_hash;
   mode_ = request.mode;
   in_turn_ = request.in_turn;
+  past_ = request.past;
   named_ = request.named;
 }
 
@@ -84,9 +85,9 @@ int LockHandle::TryKept(const Request& request, int64_t now) {
 
 int LockHandle::Attempt(int64_t now) {
   Turn& turn = this->turn(now);
-  const bool yields = mode_ == Mode::kShared || turn.IsOver(now);
+  const bool yields = !past_ && (mode_ == Mode::kShared || turn.IsOver(now));
   if (in_turn_ || (yields && Awaited(open_) != 0)) return kContended;
-  const int result = TryLock(open_, mode_);
+  const int result = past_ ? TryPast() : TryLock(open_, mode_);
   if (result < 0) return Failure(Operation::kLock, result);
   if (yields && result == 0) {
     turn.Extend(now);
@@ -94,6 +95,15 @@ int LockHandle::Attempt(int64_t now) {
   }
   held_since_ = now;
   return result;
+}
+
+// Only where nobody has it at all: a writer that waits for readers is not passed by other readers.
+int LockHandle::TryPast() {
+  const int result = TryLock(open_, Mode::kExclusive);
+  if (result != 0 || mode_ == Mode::kExclusive) return result;
+  // Two locks on Windows, of which each would need its own unlocking.
+  Unlock(open_);
+  return TryLock(open_, mode_);
 }
 
 int LockHandle::Begin(const Request& request, LockWaiter::Body body, LockWaiter::Ended ended) {

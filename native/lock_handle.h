@@ -37,6 +37,7 @@ struct Request {
   Mode mode = Mode::kExclusive;
   bool record = true;
   bool in_turn = false;  // no attempt before those who wait already
+  bool past = false;     // an attempt as if nobody waited
   bool reads = false;    // nothing can be written then
   bool named = false;    // the lock file is whatever its user says it is
   int permissions = 0600;
@@ -114,6 +115,7 @@ class LockHandle final {
   void Prepare(const Request& request);
   int TryKept(const Request& request, int64_t now);
   int Attempt(int64_t now);
+  int TryPast();
   Turn& turn(int64_t now) { return surroundings_->turns.Of(path_hash_, now); }
   // `stamped` is the token of the record that this very handle wrote, if it did.
   int Granted(const Request& request, uint64_t stamped = 0);
@@ -130,6 +132,7 @@ class LockHandle final {
   size_t path_hash_ = 0;
   Mode mode_ = Mode::kExclusive;
   bool in_turn_ = false;
+  bool past_ = false;
   // Whether other waiters leave this descriptor alone.
   bool has_turn_ = false;
   bool stamped_ = false;

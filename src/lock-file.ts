@@ -156,9 +156,17 @@ export class LockFile {
   }
 
   /** Opens the lock file for a wait behind those who wait already, without an attempt. */
-  openInTurn({ lockPath, flags, details }: LockRequest): number {
-    const inTurn = flags | requestFlags.inTurn;
-    const result = addon.tryAcquire(this.number, lockPath, inTurn, ...details);
+  openInTurn(request: LockRequest): number {
+    return this.#tryFlagged(request, requestFlags.inTurn);
+  }
+
+  /** As `tryAcquire`, past those who wait already, where nobody has the lock. */
+  tryPast(request: LockRequest): number {
+    return this.#tryFlagged(request, requestFlags.past);
+  }
+
+  #tryFlagged({ lockPath, flags, details }: LockRequest, flag: number): number {
+    const result = addon.tryAcquire(this.number, lockPath, flags | flag, ...details);
     told = undefined;
     return result;
   }
@@ -249,6 +257,11 @@ export class LockFile {
   identityAt(path: string): string {
     const identity = addon.identity(this.number);
     return identity === '' ? path : identity;
+  }
+
+  /** Whether both are uses of one file. */
+  isSame(other: LockFile): boolean {
+    return addon.identity(this.number) === addon.identity(other.number);
   }
 
   /** Objects of this thread that hold a lock on the same file. */

@@ -26,6 +26,8 @@ export const requestFlags = {
   reads: 8,
   /** The caller has said which file it is, and may have a use of its own for it. */
   named: 16,
+  /** As if nobody waited, and only where nobody has the lock. */
+  past: 32,
   permissionsShift: 8,
 } as const;
 

@@ -55,6 +55,11 @@ export abstract class PendingLock {
   /** Takes this out of wherever it waits. */
   protected abstract cancel(): void;
 
+  /** Looks once more, at the end of the time, and answers whether that brought the lock. */
+  protected grantedAtLast(): boolean {
+    return false;
+  }
+
   /** False when it had ended before: then nobody will have the lock. */
   resolve(lock: FileLock | Promise<FileLock>): boolean {
     const ended = this.#end();
@@ -79,7 +84,11 @@ export abstract class PendingLock {
     }
     // Nobody waits 24 days. One attempt on a remote file system takes as long as it takes.
     if (timeout <= longestTimer && (timeout > 0 || !remote))
-      this.#timer = setTimeout(() => this.#giveUp(() => timeoutError(this.request)), timeout);
+      this.#timer = setTimeout(() => this.#timeOut(), timeout);
+  }
+
+  #timeOut(): void {
+    if (!this.grantedAtLast()) this.#giveUp(() => timeoutError(this.request));
   }
 
   #giveUp(error: () => unknown): void {

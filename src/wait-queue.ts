@@ -4,6 +4,7 @@ import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
 import type { Owner } from './owners.js';
+import { takePast } from './past-waiters.js';
 import { timeoutError } from './pending.js';
 import { linger, QueueNames } from './queue-names.js';
 import { lookForStuckWaits } from './stuck-waits.js';
@@ -97,15 +98,15 @@ export class WaitQueue implements Successor {
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
     try {
       if (result === status.done) {
-        if (file.waitFor(milliseconds) !== status.done) {
-          this.#abandoned.add(file, request.mode);
-          return status.contended;
-        }
-        result = file.finishWait();
+        const ended = file.waitFor(milliseconds) === status.done;
+        const granted = ended ? file : takePast(request);
+        if (!ended) this.#abandoned.add(file, request.mode);
+        if (granted === undefined) return status.contended;
+        result = ended ? file.finishWait() : status.done;
         // Before the others here, one of whom may share the lock: what was granted is known of the latest.
         if (result === status.done) {
-          const taken = take(file);
-          this.meet(file);
+          const taken = take(granted);
+          if (ended || granted.isSame(file)) this.meet(granted);
           return taken;
         }
       }
@@ -115,6 +116,25 @@ export class WaitQueue implements Successor {
     } finally {
       this.#serve();
     }
+  }
+
+  /** At the end of its time, has a waiter take what those who wait elsewhere leave alone. False where nothing is. */
+  pass(waiter: Waiter): boolean {
+    const wait = this.#wait?.file;
+    const { request } = waiter;
+    // On remote file systems a look could block the event loop for long.
+    if (wait === undefined || this.#waiters.first !== waiter || request.remote) return false;
+    const file = takePast(request);
+    if (file === undefined) return false;
+    const same = file.isSame(wait);
+    this.#leaveWait();
+    this.#turn.end();
+    this.#waiters.remove(waiter);
+    waiter.grant(file);
+    // Else the others wait for one that was deleted, and learn of that by themselves.
+    if (same) this.meet(file);
+    this.#serve();
+    return true;
   }
 
   /** Lets go of a file that was opened for a wait here that will not be. */

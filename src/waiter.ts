@@ -40,6 +40,10 @@ export class Waiter extends PendingLock {
     }
   }
 
+  protected override grantedAtLast(): boolean {
+    return this.#queue.pass(this);
+  }
+
   protected override cancel(): void {
     this.#queue.leave(this);
   }

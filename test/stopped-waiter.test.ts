@@ -1,0 +1,79 @@
+import { lock, tryLock } from 'holdfast';
+import { expect } from 'vitest';
+import { Actor } from './helpers/actor.js';
+import { untilBlocked } from './helpers/blocked.js';
+import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+
+// Whoever is stopped while it is the first to wait (SIGSTOP, Ctrl-Z, a debugger) does not take what
+// comes free, and keeps its place: nobody would get the lock until it goes on.
+const stops = needs('/proc', 'POSIX signals', 'a queue before the lock');
+
+/** A process that is stopped while it waits for what this one holds. */
+async function stoppedWaiter(resource: string): Promise<Actor> {
+  const stopped = await Actor.start();
+  stopped.run(({ holdfast }, resource) => holdfast.lock(resource).then(() => {}), resource);
+  await untilBlocked(`${resource}.flock`, 1);
+  stopped.signal('SIGSTOP');
+  // A stopped thread is not in the kernel's queue any more.
+  await untilBlocked(`${resource}.flock`, 0);
+  return stopped;
+}
+
+stops.each([
+  ['lock', 'exclusive'],
+  ['lock', 'shared'],
+  ['lockSync', 'exclusive'],
+  ['lockSync', 'shared'],
+] as const)('%s(), %s, passes a stopped waiter when its time is over', async (how, mode) => {
+  const resource = temporaryResource();
+  const held = await lock(resource);
+  const stopped = await stoppedWaiter(resource);
+  const other = await Actor.start();
+  const waiting = other.run(
+    async ({ holdfast }, resource, how, mode) =>
+      (await holdfast[how](resource, { mode, timeout: 1_000 })).mode,
+    resource,
+    how,
+    mode,
+  );
+  await untilBlocked(`${resource}.flock`, 1);
+  held.release();
+  await expect(waiting).resolves.toBe(mode);
+  await other.kill();
+  stopped.signal('SIGCONT');
+});
+
+stops(
+  'those behind one that passed a stopped waiter in the same process have their turn',
+  async () => {
+    const resource = temporaryResource();
+    const held = await lock(resource, { mode: 'shared' });
+    await stoppedWaiter(resource);
+    const waiting = lock(resource, { timeout: 1_000 });
+    const next = lock(resource);
+    held.release();
+    expect(tryLock(resource, { mode: 'shared' })).toBe(null);
+    const passed = await waiting;
+    expect(tryLock(resource)).toBe(null);
+    passed.release();
+    (await next).release();
+  },
+);
+
+stops('a stopped writer is not passed by readers while somebody reads', async () => {
+  const resource = temporaryResource();
+  const reading = await lock(resource, { mode: 'shared' });
+  await stoppedWaiter(resource);
+  const reader = await Actor.start();
+  const code = await reader.run(
+    ({ holdfast }, resource) =>
+      holdfast
+        .lock(resource, { mode: 'shared', timeout: 1_000 })
+        .then(() => 'granted')
+        .catch(({ code }: NodeJS.ErrnoException) => code),
+    resource,
+  );
+  expect(code).toBe('ERR_LOCK_TIMEOUT');
+  reading.release();
+});
