@@ -4,7 +4,7 @@ import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockMode, LockRequest } from './options.js';
 import type { Owner } from './owners.js';
-import { takePast } from './past-waiters.js';
+import { lookPastLater, takePast, waitOrPass } from './past-waiters.js';
 import { timeoutError } from './pending.js';
 import { linger, QueueNames } from './queue-names.js';
 import { lookForStuckWaits } from './stuck-waits.js';
@@ -98,15 +98,14 @@ export class WaitQueue implements Successor {
     let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
     try {
       if (result === status.done) {
-        const ended = file.waitFor(milliseconds) === status.done;
-        const granted = ended ? file : takePast(request);
-        if (!ended) this.#abandoned.add(file, request.mode);
+        const granted = waitOrPass(file, milliseconds, request);
+        if (granted !== file) this.#abandoned.add(file, request.mode);
         if (granted === undefined) return status.contended;
-        result = ended ? file.finishWait() : status.done;
+        result = granted === file ? file.finishWait() : status.done;
         // Before the others here, one of whom may share the lock: what was granted is known of the latest.
         if (result === status.done) {
           const taken = take(granted);
-          if (ended || granted.isSame(file)) this.meet(granted);
+          if (granted === file || granted.isSame(file)) this.meet(granted);
           return taken;
         }
       }
@@ -118,12 +117,17 @@ export class WaitQueue implements Successor {
     }
   }
 
-  /** At the end of its time, has a waiter take what those who wait elsewhere leave alone. False where nothing is. */
+  /** The first waiter while it waits for others than this thread. */
+  get outsider(): Waiter | undefined {
+    return this.#wait === null ? undefined : this.#waiters.first;
+  }
+
+  /** Has a waiter take what those who wait elsewhere leave alone. False where nothing is. */
   pass(waiter: Waiter): boolean {
     const wait = this.#wait?.file;
     const { request } = waiter;
     // On remote file systems a look could block the event loop for long.
-    if (wait === undefined || this.#waiters.first !== waiter || request.remote) return false;
+    if (wait === undefined || this.outsider !== waiter || request.remote) return false;
     const file = takePast(request);
     if (file === undefined) return false;
     const same = file.isSame(wait);
@@ -233,6 +237,7 @@ export class WaitQueue implements Successor {
   #waitIn(file: LockFile, head: Waiter): void {
     this.#wait = { file, mode: head.request.mode };
     head.keepAlive();
+    lookPastLater();
   }
 
   #beginWait(request: LockRequest, file: LockFile): number {

@@ -2,6 +2,7 @@ import { dispose } from './dispose.js';
 import { FileLock } from './file-lock.js';
 import type { Hold, LockFile } from './lock-file.js';
 import type { LockRequest } from './options.js';
+import { isPatient } from './past-waiters.js';
 import { PendingLock } from './pending.js';
 import type { WaitQueue } from './wait-queue.js';
 
@@ -41,7 +42,7 @@ export class Waiter extends PendingLock {
   }
 
   protected override grantedAtLast(): boolean {
-    return this.#queue.pass(this);
+    return isPatient(this.request) && this.#queue.pass(this);
   }
 
   protected override cancel(): void {

@@ -1,5 +1,5 @@
 import { lock, tryLock } from 'holdfast';
-import { expect } from 'vitest';
+import { afterEach, expect, vi } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
@@ -8,6 +8,10 @@ import { needs } from './helpers/needs.js';
 // Whoever is stopped while it is the first to wait (SIGSTOP, Ctrl-Z, a debugger) does not take what
 // comes free, and keeps its place: nobody would get the lock until it goes on.
 const stops = needs('/proc', 'POSIX signals', 'a queue before the lock');
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 /** A process that is stopped while it waits for what this one holds. */
 async function stoppedWaiter(resource: string): Promise<Actor> {
@@ -60,6 +64,18 @@ stops(
     (await next).release();
   },
 );
+
+stops('a wait without a limit passes a stopped waiter', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout'] });
+  const resource = temporaryResource();
+  const held = await lock(resource);
+  await stoppedWaiter(resource);
+  held.release();
+  expect(tryLock(resource, { mode: 'shared' })).toBe(null);
+  const waiting = lock(resource, { mode: 'shared' });
+  vi.advanceTimersByTime(20_000);
+  (await waiting).release();
+});
 
 stops('a stopped writer is not passed by readers while somebody reads', async () => {
   const resource = temporaryResource();
