@@ -1,10 +1,10 @@
-import { AbandonedWaits } from './abandoned-waits.js';
+import { KernelWaits } from './kernel-waits.js';
 import { LocalHolders } from './local-holders.js';
 import { type Hold, LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
-import type { LockMode, LockRequest } from './options.js';
+import type { LockRequest } from './options.js';
 import type { Owner } from './owners.js';
-import { lookPastLater, takePast, waitOrPass } from './past-waiters.js';
+import { lookPastLater, takePast } from './past-waiters.js';
 import { timeoutError } from './pending.js';
 import { linger, QueueNames } from './queue-names.js';
 import { lookForStuckWaits } from './stuck-waits.js';
@@ -23,9 +23,8 @@ export class WaitQueue implements Successor {
   #replaced = false;
   readonly #waiters = new WaiterList();
   readonly #holders = new LocalHolders(this);
-  readonly #abandoned = new AbandonedWaits();
+  readonly #waits = new KernelWaits((file, result) => this.#ended(file, result));
   readonly #turn = new Turn();
-  #wait: { file: LockFile; mode: LockMode } | null = null;
 
   constructor(identity: string) {
     this.#names = new QueueNames(this, identity);
@@ -33,7 +32,7 @@ export class WaitQueue implements Successor {
 
   /** How many wait, less the waits in the kernel, wanted or not. */
   get unseen(): number {
-    return this.#waiters.size - this.#abandoned.count - (this.#wait === null ? 0 : 1);
+    return this.#waiters.size - this.#waits.count;
   }
 
   get waiters(): WaiterList {
@@ -47,7 +46,7 @@ export class WaitQueue implements Successor {
 
   /** What all here wait for if only this thread can end it, by a release. */
   get endlessHold(): Hold | undefined {
-    return this.#wait === null ? this.#holders.endless : undefined;
+    return this.#waits.current === undefined ? this.#holders.endless : undefined;
   }
 
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
@@ -88,30 +87,14 @@ export class WaitQueue implements Successor {
     take: (file: LockFile) => T,
   ): T | number {
     // Those who wait here could do nothing with a grant while their thread is blocked.
-    this.#leaveWait();
-    const adopted = this.#abandoned.adopt(request.mode);
-    if (adopted !== undefined) {
-      opened.letGo();
-      adopted.changeRequest(request);
-    }
-    const file = adopted ?? opened;
-    let result = adopted === undefined ? this.#beginWait(request, file) : status.done;
+    this.#waits.leave();
     try {
-      if (result === status.done) {
-        const granted = waitOrPass(file, milliseconds, request);
-        if (granted !== file) this.#abandoned.add(file, request.mode);
-        if (granted === undefined) return status.contended;
-        result = granted === file ? file.finishWait() : status.done;
-        // Before the others here, one of whom may share the lock: what was granted is known of the latest.
-        if (result === status.done) {
-          const taken = take(granted);
-          if (granted === file || granted.isSame(file)) this.meet(granted);
-          return taken;
-        }
-      }
-      file.letGo();
-      // Adopted in the moment in which it ended as one that nobody wants: once more.
-      return result === status.contended ? status.replaced : result;
+      const granted = this.#waits.block(request, opened, milliseconds);
+      if (typeof granted === 'number') return granted;
+      // Before the others here, one of whom may share the lock: what was granted is known of the latest.
+      const taken = take(granted.file);
+      if (granted.same) this.meet(granted.file);
+      return taken;
     } finally {
       this.#serve();
     }
@@ -119,19 +102,19 @@ export class WaitQueue implements Successor {
 
   /** The first waiter while it waits for others than this thread. */
   get outsider(): Waiter | undefined {
-    return this.#wait === null ? undefined : this.#waiters.first;
+    return this.#waits.current === undefined ? undefined : this.#waiters.first;
   }
 
   /** Has a waiter take what those who wait elsewhere leave alone. False where nothing is. */
   pass(waiter: Waiter): boolean {
-    const wait = this.#wait?.file;
+    const wait = this.#waits.current;
     const { request } = waiter;
     // On remote file systems a look could block the event loop for long.
     if (wait === undefined || this.outsider !== waiter || request.remote) return false;
     const file = takePast(request);
     if (file === undefined) return false;
     const same = file.isSame(wait);
-    this.#leaveWait();
+    this.#waits.leave();
     this.#turn.end();
     this.#waiters.remove(waiter);
     waiter.grant(file);
@@ -150,7 +133,7 @@ export class WaitQueue implements Successor {
   takeFrom(file: LockFile, holder: Owner): void {
     const { number } = file;
     const head = this.#waiters.first;
-    if (head !== undefined && this.#holders.isLast(number) && this.#wait === null) {
+    if (head !== undefined && this.#holders.isLast(number) && this.#waits.current === undefined) {
       this.#holders.remove(number);
       this.#handOver(file, head, holder);
       return;
@@ -172,7 +155,11 @@ export class WaitQueue implements Successor {
     let unused = opened;
     for (;;) {
       const head = this.#waiters.first;
-      if (head === undefined || this.#wait !== null || this.#holders.block(head.request)) {
+      if (
+        head === undefined ||
+        this.#waits.current !== undefined ||
+        this.#holders.block(head.request)
+      ) {
         unused?.letGo();
         // What comes from elsewhere needs an event loop that lives then; one waiter is enough for that.
         if (this.endlessHold === undefined) head?.keepAlive();
@@ -182,7 +169,7 @@ export class WaitQueue implements Successor {
       }
       const { request } = head;
       // One attempt must not become a wait.
-      const adopted = request.timeout === 0 ? undefined : this.#abandoned.adopt(request.mode);
+      const adopted = request.timeout === 0 ? undefined : this.#waits.adopt(request.mode);
       if (adopted !== undefined) {
         unused?.letGo();
         adopted.changeRequest(request);
@@ -207,7 +194,7 @@ export class WaitQueue implements Successor {
   /** Those here wait for another file now. */
   #move(file: LockFile, path: string): void {
     this.#replaced = false;
-    this.#abandoned.forget();
+    this.#waits.forgetAbandoned();
     this.#names.move(file.identityAt(path));
     this.#holders.meet(file);
   }
@@ -219,7 +206,7 @@ export class WaitQueue implements Successor {
       return true;
     }
     if (result === status.contended) {
-      const started = this.#beginWait(head.request, file);
+      const started = this.#waits.begin(head.request, file);
       if (started === status.done) {
         this.#waitIn(file, head);
         return false;
@@ -235,16 +222,9 @@ export class WaitQueue implements Successor {
   }
 
   #waitIn(file: LockFile, head: Waiter): void {
-    this.#wait = { file, mode: head.request.mode };
+    this.#waits.enter(file, head.request.mode);
     head.keepAlive();
     lookPastLater();
-  }
-
-  #beginWait(request: LockRequest, file: LockFile): number {
-    const onEnded = (result: number) => this.#ended(file, result);
-    return request.remote
-      ? file.beginRemote(request, request.timeout === 0, onEnded)
-      : file.beginWait(request, onEnded);
   }
 
   #grant(waiter: Waiter, file: LockFile): void {
@@ -269,12 +249,10 @@ export class WaitQueue implements Successor {
 
   /** The wait in the kernel has ended, or an abandoned one has given its lock back. */
   #ended(file: LockFile, result: number): void {
-    if (this.#wait?.file !== file) {
-      this.#abandoned.ended(file);
+    if (!this.#waits.ended(file)) {
       this.dropIfIdle();
       return;
     }
-    this.#wait = null;
     this.#turn.end();
     const head = this.#waiters.first;
     // Contended: one attempt on a remote file system, and not this waiter's perhaps, or adopted
@@ -288,15 +266,9 @@ export class WaitQueue implements Successor {
   /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */
   #passOn(): void {
     const request = this.#waiters.first?.request;
-    if (request?.mode !== this.#wait?.mode) this.#leaveWait();
-    else if (request !== undefined) this.#wait?.file.changeRequest(request);
+    if (request?.mode !== this.#waits.mode) this.#waits.leave();
+    else if (request !== undefined) this.#waits.current?.changeRequest(request);
     this.#serve();
-  }
-
-  #leaveWait(): void {
-    const wait = this.#wait;
-    this.#wait = null;
-    if (wait !== null) this.#abandoned.add(wait.file, wait.mode);
   }
 
   #handOver(file: LockFile, head: Waiter, holder: Owner): void {
@@ -324,7 +296,7 @@ export class WaitQueue implements Successor {
 
   /** Gives the names up once nobody waits, here or in the kernel. */
   dropIfIdle(): void {
-    if (this.#waiters.size > 0 || this.#wait !== null || this.#abandoned.count > 0) return;
+    if (this.#waiters.size > 0 || this.#waits.count > 0) return;
     this.#names.drop();
     this.#holders.forget();
   }
