@@ -9,6 +9,7 @@ const flags = 'Deno needs flags of its own before a program that a shell starts'
 const limits = 'Deno does not start with so few descriptors';
 const signals = 'Deno runs no signal handler while it is blocked, and ends instead';
 const workers = 'a worker that is blocked in native code was not ended by Deno in each run';
+const stopped = 'Deno hangs once a child of it was stopped';
 const others = 'Deno opens descriptors and starts threads of its own meanwhile';
 
 /** Tests and files that Deno 2.9 cannot pass although it has what they need, with what was seen. */
@@ -35,8 +36,7 @@ const lacking = {
   'a lease is renewed while holdfast run lives, and lost when it hangs': signals,
   'signals do not cut a wait of lockSync short': signals,
   'a signal handler of the program still runs while it waits': signals,
-  'a stopped process keeps its lock past its lease, until it goes on':
-    'Deno hangs once a child of it was stopped',
+  'a stopped process keeps its lock past its lease, until it goes on': stopped,
   'no descriptor stays open': others,
   'a lock that cannot be handed on in another mode leaves no descriptor': others,
   'a writer that gave up by the end of its worker keeps no reader out': workers,
@@ -46,6 +46,7 @@ const lacking = {
 const without = {
   'test/process-exit.test.ts':
     'Deno throws at whoever forked a process that ends before it is told to',
+  'test/stopped-waiter.test.ts': stopped,
   'test/stuck-waits.test.ts':
     'Deno does not tell a worker, or what waits for a collection, that the event loop has run empty',
 };
