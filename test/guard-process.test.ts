@@ -123,11 +123,11 @@ blamed('two guards do not take each other for the handler that somebody removed'
   expect(survived).toBe(false);
 });
 
-blamed(
-  'a rejection with something that is no error and no text is survived as without the guard',
-  async () => {
+blamed.each(['a bare object', 'an error that throws'])(
+  'a rejection with %s, which has no text, is survived as without the guard',
+  async (what) => {
     const { out, survived } = await compare({
-      broken: 'rejection with a bare object',
+      broken: `rejection with ${what}`,
       handlers: ['unhandledRejection'],
     });
     expect(survived).toBe(true);
@@ -258,6 +258,18 @@ test('guardProcess() returns a function that leaves no listener behind', () => {
   expect(counts()).not.toEqual(before);
   undo();
   expect(counts()).toEqual(before);
+});
+
+test('guardProcess() leaves no listener behind when it is undone just after somebody added one', async () => {
+  const count = () => process.listenerCount('unhandledRejection');
+  const before = count();
+  const undo = guardProcess();
+  const handler = () => {};
+  process.on('unhandledRejection', handler);
+  undo();
+  await null;
+  process.off('unhandledRejection', handler);
+  expect(count()).toBe(before);
 });
 
 test('guardProcess() refuses a grace that is no time', () => {
