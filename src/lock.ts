@@ -164,7 +164,7 @@ export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
 /** Takes what was granted at once. Those whom it overtook wait for this thread from now on. */
 function take(file: LockFile, request: LockRequest, overtaken: WaitQueue | undefined): FileLock {
   const lock = new FileLock(file, request);
-  overtaken?.meet(file);
+  overtaken?.meet(file, lock.hold);
   return lock;
 }
 

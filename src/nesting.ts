@@ -39,9 +39,14 @@ class Sibling extends PendingLock implements NestedWaiter {
     this.#queue = queue;
     this.#again = again;
     queue.join(this);
+    this.announce();
   }
 
   enter(): boolean {
+    if (this.aborted) {
+      this.reject(this.request.signal?.reason);
+      return false;
+    }
     const entered = enter(this.#scope, this.#queue, this.request);
     // The other wait has its own limits; those of this one would leave it a lock for nobody.
     this.resolve(entered ?? Promise.resolve(this.request).then(this.#again));

@@ -51,16 +51,16 @@ export class WaitQueue implements Successor {
 
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
   join(waiter: Waiter, opened?: LockFile): void {
-    const first = this.#waiters.size === 0;
     this.#waiters.add(waiter);
     this.#names.addPath(waiter.request.lockPath);
-    if (first) this.#serve(opened);
+    waiter.announce();
+    if (this.#waiters.first === waiter) this.#serve(opened);
     else opened?.letGo();
   }
 
   /** Has those who wait here know of a holder. */
-  meet(file: LockFile): void {
-    this.#holders.add(file);
+  meet(file: LockFile, granted?: Hold): void {
+    this.#holders.add(file, granted);
   }
 
   /** Has them know of all in this thread who hold the lock of this open file. */
@@ -80,7 +80,7 @@ export class WaitQueue implements Successor {
    * taken, or answers why there is none: `status.contended` when the time is over. Asynchronous
    * waiters may go on with the wait that is left behind then.
    */
-  waitSync<T>(
+  waitSync<T extends { readonly hold: Hold }>(
     request: LockRequest,
     opened: LockFile,
     milliseconds: number,
@@ -105,7 +105,7 @@ export class WaitQueue implements Successor {
         // Before the others here, one of whom may share the lock: what was granted is known of the latest.
         if (result === status.done) {
           const taken = take(file);
-          this.meet(file);
+          this.meet(file, taken.hold);
           return taken;
         }
       }
@@ -126,7 +126,9 @@ export class WaitQueue implements Successor {
   takeFrom(file: LockFile, holder: Owner): void {
     const { number } = file;
     const head = this.#waiters.first;
-    if (head !== undefined && this.#holders.isLast(number) && this.#wait === null) {
+    // One that does not want it any more, and is yet to be told, is left to #serve().
+    const wanted = head !== undefined && !head.aborted;
+    if (wanted && this.#holders.isLast(number) && this.#wait === null) {
       this.#holders.remove(number);
       this.#handOver(file, head, holder);
       return;
@@ -157,6 +159,11 @@ export class WaitQueue implements Successor {
         return;
       }
       const { request } = head;
+      if (head.aborted) {
+        this.#waiters.remove(head);
+        head.reject(request.signal?.reason);
+        continue;
+      }
       // One attempt must not become a wait.
       const adopted = request.timeout === 0 ? undefined : this.#abandoned.adopt(request.mode);
       if (adopted !== undefined) {
@@ -224,9 +231,9 @@ export class WaitQueue implements Successor {
 
   #grant(waiter: Waiter, file: LockFile): void {
     this.#waiters.remove(waiter);
-    waiter.grant(file);
+    const hold = waiter.grant(file);
     // Whoever comes to an empty queue looks for the holders itself.
-    if (this.#waiters.size > 0) this.#holders.add(file);
+    if (this.#waiters.size > 0) this.#holders.add(file, hold);
   }
 
   #fail(waiter: Waiter, file: LockFile, result: number): true {
@@ -280,7 +287,7 @@ export class WaitQueue implements Successor {
     // Whoever is told of it may do anything: take another lock, which would be the latest grant then,
     // or have the first waiter leave.
     holder.ended();
-    if (this.#waiters.first !== head) {
+    if (this.#waiters.first !== head || head.aborted) {
       file.forceUnlock();
       file.recycle();
       this.#serve();
