@@ -270,7 +270,12 @@ export class LockFile {
 
   /** As `unlock`, and where the system refuses that, closes the file: the lock ends with it. */
   forceUnlock(): void {
-    if (this.unlock() < status.done) addon.letGo(this.number);
+    if (this.unlock() < status.done) this.revoke();
+  }
+
+  /** Ends the lock of a holder that has not released it: the record goes on to say that it is held. */
+  revoke(): void {
+    addon.letGo(this.number);
   }
 
   /** Closes what is not held; a wait that was granted meanwhile is given back. */

@@ -228,7 +228,7 @@ blamed('who nests in a scope that is broken already is told, too', async () => {
 });
 
 blamed(
-  'who waits for a broken scope in an idle process gets its lock after the grace',
+  'who waits for a broken scope in an idle process gets its lock after the grace, and is told whose it was',
   async () => {
     const program = startModule(
       `const { guardProcess, lock, withLock } = await import(process.env.HOLDFAST_ENTRY);
@@ -240,11 +240,14 @@ blamed(
       globalThis.held = held;
       setTimeout(() => { throw new Error('on purpose'); });
     })).catch(({ code }) => console.log(code));
-    const next = lock(resource).then(({ held }) => console.log(held), ({ code }) => console.log(code));`,
+    const next = lock(resource).then(
+      ({ held, previousHolder }) => console.log(held, previousHolder?.pid === process.pid),
+      ({ code }) => console.log(code),
+    );`,
       temporaryResource(),
     );
     const { code, stdout } = await program.ended;
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_LOCK_LOST\ntrue\n' });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_LOCK_LOST\ntrue true\n' });
   },
 );
 
