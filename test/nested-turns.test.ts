@@ -80,6 +80,28 @@ test('10,000 siblings that wait when their scope loses its lock get locks of the
   expect(order).toEqual(Array.from(tasks.keys()));
 });
 
+test('one timeout covers the wait for a sibling and, when the scope has ended, for a lock of its own', async () => {
+  const resource = temporaryResource();
+  const timeout = 1_000;
+  const waiting = await new Promise<Promise<unknown>[]>((begun) => {
+    const scope = withLock(resource, async () => {
+      await lock(resource, { reentrant: true });
+      begun([scope, lock(resource, { reentrant: true, timeout })]);
+      await new Promise(() => {});
+    });
+  });
+  const outcomes = Promise.allSettled(waiting);
+  await sleep(0.8 * timeout);
+  const ended = performance.now();
+  releaseAll();
+  using _ = tryLock(resource);
+  expect(await outcomes).toMatchObject([
+    { reason: { code: 'ERR_LOCK_LOST' } },
+    { reason: { code: 'ERR_LOCK_TIMEOUT' } },
+  ]);
+  expect(performance.now() - ended).toBeLessThan(0.9 * timeout);
+});
+
 test('a nested lock that leaked lets its siblings go on, and is reported, while the outer one lives', async () => {
   const actor = await Actor.start();
   const outcome = await actor.run(({ holdfast, kept }, resource) => {
