@@ -149,7 +149,7 @@ export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
     return wait(remoteQueueFor(request.lockPath), { ...request, remote: true });
   }
   const awaited = awaitedAt(request.lockPath);
-  if (awaited !== undefined) return wait(awaited, request);
+  if (awaited !== undefined) return waitBehind(awaited, request);
   const file = LockFile.take();
   const result = file.tryAcquire(request);
   if (result === status.done) {
@@ -178,6 +178,18 @@ function takeUnlessBehind(file: LockFile, request: LockRequest): FileLock | Wait
   file.forceUnlock();
   file.recycle();
   return overtaken;
+}
+
+/** Waits behind those who came by the same path, unless that means another file by now. */
+function waitBehind(awaited: WaitQueue, request: LockRequest): FileLock | Promise<FileLock> {
+  // Whoever holds nothing is as well off behind them: they look at the path when their wait has ended.
+  // A scope may hold the new file, by another path, and would wait for itself.
+  if (holdsAround().length === 0) return wait(awaited, request);
+  const file = LockFile.take();
+  if (file.openInTurn(request) === status.contended)
+    return wait(queueFor(file, request.lockPath), request, file);
+  file.recycle();
+  return wait(awaited, request);
 }
 
 function wait(

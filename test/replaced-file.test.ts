@@ -10,11 +10,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { flock, lock, lockSync, tryLock } from 'holdfast';
+import { flock, lock, lockSync, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { linkedPathTo, temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { overlapping, parseIntervals } from './helpers/intervals.js';
 import { needs } from './helpers/needs.js';
 
@@ -207,3 +207,22 @@ test('a copy of a held lock file is not locked', async () => {
   using copy = tryLock(resource, { lockPath: `${resource}.copy` });
   expect(copy?.held).toBe(true);
 });
+
+losesNameAndLinks(
+  'a scope that took the new file by another path than those who wait for the old one is told of its own lock',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await holder(resource);
+    const waiting = lock(resource);
+    await untilBlocked(`${resource}.flock`, 1);
+    rmSync(`${resource}.flock`);
+    await withLock(linkedPathTo(resource), async () => {
+      const again = lock(resource);
+      const nested = lock(resource, { reentrant: true });
+      await letGo(actor);
+      await expect(again).rejects.toMatchObject({ code: 'EDEADLK' });
+      (await nested).release();
+    });
+    (await waiting).release();
+  },
+);
