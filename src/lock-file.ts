@@ -45,9 +45,14 @@ export function ageOf({ since }: Pick<Hold, 'since'>): number {
   return addon.monotonicMs() - since;
 }
 
+/** Whether no lease ends this hold. One that was renewed without end is as good as none. */
+export function isUnleased({ lease }: Hold): boolean {
+  return lease === 0 || lease === Number.POSITIVE_INFINITY;
+}
+
 /** Whether nothing but whoever holds it can end this hold. */
-export function isEndless({ lease, broken }: Hold): boolean {
-  return lease === 0 && !broken;
+export function isEndless(hold: Hold): boolean {
+  return isUnleased(hold) && !hold.broken;
 }
 
 /** Whoever may take a lock over, still locked, instead of letting it go. */

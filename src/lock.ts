@@ -2,7 +2,7 @@ import { cycleDeadlock, selfDeadlock } from './deadlock.js';
 import { LockDeadlockError } from './errors.js';
 import { FileLock } from './file-lock.js';
 import { awaitedAt, overtakenBy, queueFor, remoteQueueFor } from './find-queue.js';
-import { LockFile } from './lock-file.js';
+import { isUnleased, LockFile } from './lock-file.js';
 import { status } from './native.js';
 import { lockNested, shareAgain } from './nesting.js';
 import {
@@ -127,7 +127,7 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number): Fil
     ? remoteQueueFor(request.lockPath)
     : queueFor(opened, request.lockPath);
   // Even a shared one and a shared request: then somebody who waits for the one is before the other.
-  const own = queue.holds.find(({ lease }) => lease === 0);
+  const own = queue.holds.find(isUnleased);
   const left = deadline - performance.now();
   if (left <= 0 || own !== undefined) {
     queue.decline(opened);
