@@ -2,7 +2,7 @@ import { cycleDeadlock, selfDeadlock } from './deadlock.js';
 import { LockDeadlockError } from './errors.js';
 import { FileLock } from './file-lock.js';
 import { awaitedAt, overtakenBy, queueFor, remoteQueueFor } from './find-queue.js';
-import { isUnleased, LockFile } from './lock-file.js';
+import { type Hold, isUnleased, LockFile } from './lock-file.js';
 import { status } from './native.js';
 import { lockNested, shareAgain } from './nesting.js';
 import {
@@ -149,7 +149,7 @@ export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
     return wait(remoteQueueFor(request.lockPath), { ...request, remote: true });
   }
   const awaited = awaitedAt(request.lockPath);
-  if (awaited !== undefined) return waitBehind(awaited, request);
+  if (awaited !== undefined) return wait(awaited, request);
   const file = LockFile.take();
   const result = file.tryAcquire(request);
   if (result === status.done) {
@@ -180,16 +180,17 @@ function takeUnlessBehind(file: LockFile, request: LockRequest): FileLock | Wait
   return overtaken;
 }
 
-/** Waits behind those who came by the same path, unless that means another file by now. */
-function waitBehind(awaited: WaitQueue, request: LockRequest): FileLock | Promise<FileLock> {
-  // Whoever holds nothing is as well off behind them: they look at the path when their wait has ended.
-  // A scope may hold the new file, by another path, and would wait for itself.
-  if (holdsAround().length === 0) return wait(awaited, request);
-  const file = LockFile.take();
-  if (file.openInTurn(request) === status.contended)
-    return wait(queueFor(file, request.lockPath), request, file);
-  file.recycle();
-  return wait(awaited, request);
+/**
+ * What this thread holds of the file that is waited for. The queue knows of those that tell it, and may be
+ * one for the file that stood at the path before: a scope may hold the new one, by another path.
+ */
+function localHolds(queue: WaitQueue, request: LockRequest, opened: LockFile | undefined): Hold[] {
+  if (request.remote) return queue.holds;
+  const file = opened ?? LockFile.take();
+  const isOpen = opened !== undefined || file.openInTurn(request) === status.contended;
+  const found = isOpen ? file.holders().flatMap(({ hold }) => hold ?? []) : [];
+  if (opened === undefined) file.letGo();
+  return [...queue.holds, ...found];
 }
 
 function wait(
@@ -198,7 +199,7 @@ function wait(
   opened?: LockFile,
 ): FileLock | Promise<FileLock> {
   const holding = holdsAround();
-  const scope = holding.length === 0 ? undefined : scopeHolding(queue.holds);
+  const scope = holding.length === 0 ? undefined : scopeHolding(localHolds(queue, request, opened));
   if (scope !== undefined && request.reentrant && scope.hold.mode === 'exclusive') {
     queue.decline(opened);
     return lockNested(scope, request, acquire);

@@ -19,7 +19,6 @@ import { WaiterList } from './waiter-list.js';
  */
 export class WaitQueue implements Successor {
   readonly #names: QueueNames;
-  #replaced = false;
   readonly #waiters = new WaiterList();
   readonly #holders = new LocalHolders(this);
   readonly #abandoned = new AbandonedWaits();
@@ -182,16 +181,14 @@ export class WaitQueue implements Successor {
   #try({ request }: Waiter, file: LockFile): number {
     if (request.remote) return status.contended;
     const result = file.tryAcquire(request);
-    if (this.#replaced && result >= status.done && result <= status.contended)
-      this.#move(file, request.lockPath);
+    if (result === status.done || result === status.contended) this.#follow(file, request.lockPath);
     return result;
   }
 
-  /** Those here wait for another file now. */
-  #move(file: LockFile, path: string): void {
-    this.#replaced = false;
+  /** Those here may wait for another file than before, and the number of the old one be that of any new one. */
+  #follow(file: LockFile, path: string): void {
+    if (!this.#names.move(file.identityAt(path))) return;
     this.#abandoned.forget();
-    this.#names.move(file.identityAt(path));
     this.#holders.meet(file);
   }
 
@@ -211,7 +208,6 @@ export class WaitQueue implements Successor {
     }
     if (result === status.replaced) {
       file.recycle();
-      this.#replaced = true;
       return true;
     }
     return this.#fail(head, file, result);

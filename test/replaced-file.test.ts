@@ -1,6 +1,7 @@
 import {
   closeSync,
   copyFileSync,
+  fstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -10,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { flock, lock, lockSync, tryLock, withLock } from 'holdfast';
+import { flock, lock, lockSync, releaseAll, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
@@ -224,5 +225,55 @@ losesNameAndLinks(
       (await nested).release();
     });
     (await waiting).release();
+  },
+);
+
+/** Two who wait, the first of whom got the lock of a new file that nobody told them of, and what is left of the old one. */
+async function afterDeletion(resource: string) {
+  tryLock(resource)?.release();
+  const old = openSync(`${resource}.flock`, 'r');
+  const { ino } = fstatSync(old);
+  const held = tryLock(resource);
+  const waiting = [lock(resource), lock(resource)] as const;
+  rmSync(`${resource}.flock`);
+  // Not handed over, which would show that its file is not the one at the path.
+  releaseAll();
+  expect(held?.held).toBe(false);
+  const first = await waiting[0];
+  closeSync(old);
+  const end = async () => {
+    first.release();
+    (await waiting[1]).release();
+  };
+  return { ino, end };
+}
+
+losesNameAndLinks(
+  'those who waited for a deleted lock file are found by the new one, whatever the path',
+  async () => {
+    const resource = temporaryResource();
+    const { end } = await afterDeletion(resource);
+    expect(() => lockSync(linkedPathTo(resource), { timeout: 50 })).toThrow(
+      expect.objectContaining({ code: 'EDEADLK' }),
+    );
+    await end();
+  },
+);
+
+losesName(
+  'those who waited for a deleted lock file are not found by another one that got its number',
+  async (context) => {
+    const resource = temporaryResource();
+    const { ino, end } = await afterDeletion(resource);
+    const other = Array.from({ length: 100 }, (_, index) => `${resource}-${index}`).find((path) => {
+      writeFileSync(`${path}.flock`, '');
+      return statSync(`${path}.flock`).ino === ino;
+    });
+    if (other === undefined) return context.skip('needs a file system that uses numbers again');
+    const before = tryLock(other);
+    const after = lock(other);
+    before?.release();
+    (await after).release();
+    await end();
   },
 );
