@@ -40,7 +40,11 @@ export class LockError extends Error {
 
 /** A few words about whatever was thrown, which need not be an error, nor convertible to a string. */
 export function describeThrown(thrown: unknown): string {
-  return thrown instanceof Error ? String(thrown) : inspect(thrown, { depth: 0 });
+  try {
+    return thrown instanceof Error ? String(thrown) : inspect(thrown, { depth: 0 });
+  } catch {
+    return 'a value that cannot be shown';
+  }
 }
 
 /** The lock was not granted within `timeout`; the message says who holds it (`ERR_LOCK_TIMEOUT`). */

@@ -234,7 +234,8 @@ export class FileLock implements Disposable, AsyncDisposable {
     const error = lossFrom(cause, this.#hold);
     // All of them first: those who are told may do anything, also with the next holder of this file.
     for (const owner of owners) owner.#lose(error);
-    file.forceUnlock();
+    if (cause === 'releaseAll') file.forceUnlock();
+    else file.revoke();
     this.ended();
     for (const listeners of told) {
       for (const listener of listeners) listener(error);

@@ -65,8 +65,9 @@ export function guardProcess(options: GuardOptions = {}): () => void {
   // while there is another. Without any, the rejection comes as an uncaught exception.
   const others = () =>
     process.listeners('unhandledRejection').some((listener) => !ours.has(listener));
+  let guarding = true;
   const follow = () => {
-    const wanted = rejectionListenersAreHarmless() || others();
+    const wanted = guarding && (rejectionListenersAreHarmless() || others());
     const present = process.listeners('unhandledRejection').includes(onError);
     if (wanted && !present) process.prependListener('unhandledRejection', onError);
     if (!wanted && present) process.off('unhandledRejection', onError);
@@ -87,6 +88,8 @@ export function guardProcess(options: GuardOptions = {}): () => void {
     process.off('newListener', onAdd);
     process.off('removeListener', onRemove);
     process.off('uncaughtExceptionMonitor', onError);
-    process.off('unhandledRejection', onError);
+    // For a listener that has just been added, too: what was put off until it is there comes after this.
+    guarding = false;
+    follow();
   };
 }

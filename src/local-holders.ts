@@ -30,9 +30,11 @@ export class LocalHolders {
   }
 
   /** One that tells another queue already is as good as one in another process. */
-  add(file: LockFile): void {
+  add(file: LockFile, granted = file.hold): void {
     const { hold } = file;
-    if (hold === null || (file.successor !== null && file.successor !== this.#queue)) return;
+    // Whoever was told of the grant may have ended it, and used the file object for another lock.
+    if (hold === null || hold !== granted) return;
+    if (file.successor !== null && file.successor !== this.#queue) return;
     file.successor = this.#queue;
     if (hold.mode === 'exclusive') this.#exclusive = hold;
     else this.#shared.set(hold.number, hold);

@@ -45,9 +45,14 @@ export function ageOf({ since }: Pick<Hold, 'since'>): number {
   return addon.monotonicMs() - since;
 }
 
+/** Whether no lease ends this hold. One that was renewed without end is as good as none. */
+export function isUnleased({ lease }: Hold): boolean {
+  return lease === 0 || lease === Number.POSITIVE_INFINITY;
+}
+
 /** Whether nothing but whoever holds it can end this hold. */
-export function isEndless({ lease, broken }: Hold): boolean {
-  return lease === 0 && !broken;
+export function isEndless(hold: Hold): boolean {
+  return isUnleased(hold) && !hold.broken;
 }
 
 /** Whoever may take a lock over, still locked, instead of letting it go. */
@@ -283,7 +288,12 @@ export class LockFile {
 
   /** As `unlock`, and where the system refuses that, closes the file: the lock ends with it. */
   forceUnlock(): void {
-    if (this.unlock() < status.done) addon.letGo(this.number);
+    if (this.unlock() < status.done) this.revoke();
+  }
+
+  /** Ends the lock of a holder that has not released it: the record goes on to say that it is held. */
+  revoke(): void {
+    addon.letGo(this.number);
   }
 
   /** Closes what is not held; a wait that was granted meanwhile is given back. */

@@ -2,7 +2,7 @@ import { cycleDeadlock, selfDeadlock } from './deadlock.js';
 import { LockDeadlockError } from './errors.js';
 import { FileLock } from './file-lock.js';
 import { awaitedAt, overtakenBy, queueFor, remoteQueueFor } from './find-queue.js';
-import { LockFile } from './lock-file.js';
+import { type Hold, isUnleased, LockFile } from './lock-file.js';
 import { status } from './native.js';
 import { lockNested, shareAgain } from './nesting.js';
 import {
@@ -127,7 +127,7 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number): Fil
     ? remoteQueueFor(request.lockPath)
     : queueFor(opened, request.lockPath);
   // Even a shared one and a shared request: then somebody who waits for the one is before the other.
-  const own = queue.holds.find(({ lease }) => lease === 0);
+  const own = queue.holds.find(isUnleased);
   const left = deadline - performance.now();
   if (left <= 0 || own !== undefined) {
     queue.decline(opened);
@@ -164,7 +164,7 @@ export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
 /** Takes what was granted at once. Those whom it overtook wait for this thread from now on. */
 function take(file: LockFile, request: LockRequest, overtaken: WaitQueue | undefined): FileLock {
   const lock = new FileLock(file, request);
-  overtaken?.meet(file);
+  overtaken?.meet(file, lock.hold);
   return lock;
 }
 
@@ -180,13 +180,26 @@ function takeUnlessBehind(file: LockFile, request: LockRequest): FileLock | Wait
   return overtaken;
 }
 
+/**
+ * What this thread holds of the file that is waited for. The queue knows of those that tell it, and may be
+ * one for the file that stood at the path before: a scope may hold the new one, by another path.
+ */
+function localHolds(queue: WaitQueue, request: LockRequest, opened: LockFile | undefined): Hold[] {
+  if (request.remote) return queue.holds;
+  const file = opened ?? LockFile.take();
+  const isOpen = opened !== undefined || file.openInTurn(request) === status.contended;
+  const found = isOpen ? file.holders().flatMap(({ hold }) => hold ?? []) : [];
+  if (opened === undefined) file.letGo();
+  return [...queue.holds, ...found];
+}
+
 function wait(
   queue: WaitQueue,
   request: LockRequest,
   opened?: LockFile,
 ): FileLock | Promise<FileLock> {
   const holding = holdsAround();
-  const scope = holding.length === 0 ? undefined : scopeHolding(queue.holds);
+  const scope = holding.length === 0 ? undefined : scopeHolding(localHolds(queue, request, opened));
   if (scope !== undefined && request.reentrant && scope.hold.mode === 'exclusive') {
     queue.decline(opened);
     return lockNested(scope, request, acquire);

@@ -26,6 +26,7 @@ class Sibling extends PendingLock implements NestedWaiter {
   readonly #scope: Scope;
   readonly #queue: NestedQueue;
   readonly #again: Again;
+  readonly #since = performance.now();
 
   constructor(
     scope: Scope,
@@ -39,13 +40,24 @@ class Sibling extends PendingLock implements NestedWaiter {
     this.#queue = queue;
     this.#again = again;
     queue.join(this);
+    this.announce();
   }
 
   enter(): boolean {
+    if (this.aborted) {
+      this.reject(this.request.signal?.reason);
+      return false;
+    }
     const entered = enter(this.#scope, this.#queue, this.request);
     // The other wait has its own limits; those of this one would leave it a lock for nobody.
-    this.resolve(entered ?? Promise.resolve(this.request).then(this.#again));
+    this.resolve(entered ?? Promise.resolve(this.#rest()).then(this.#again));
     return entered !== null;
+  }
+
+  /** The same request, with what is left of the time. */
+  #rest(): LockRequest {
+    const timeout = this.request.timeout - (performance.now() - this.#since);
+    return { ...this.request, timeout: Math.max(Math.ceil(timeout), 0) };
   }
 
   protected override cancel(): void {

@@ -5,7 +5,7 @@ import { findHolders } from './find-holders.js';
 import { describeHolders } from './lock-holder.js';
 import { stayAliveFor } from './native.js';
 import { type LockRequest, longestTimer } from './options.js';
-import { traceWait, traceWaitEnd, type WaitTrace } from './tracing.js';
+import { messageOf, traceWait, traceWaitEnd, type WaitTrace } from './tracing.js';
 
 let pendingCount = 0;
 
@@ -48,8 +48,21 @@ export abstract class PendingLock {
       this.#reject = reject;
     });
     if (!forThread) this.keepAlive();
-    this.#trace = traceWait(request);
     this.#limit(request);
+  }
+
+  /**
+   * Says that this waits. Call it when it does: whoever is told may end the wait, or that for which it
+   * waits, and one that begins only then would miss it.
+   */
+  announce(): void {
+    this.#trace = messageOf(this.request);
+    if (this.#trace !== undefined) traceWait(this.#trace);
+  }
+
+  /** Whether the signal has aborted, even if other listeners of it are told before this. */
+  get aborted(): boolean {
+    return this.request.signal?.aborted ?? false;
   }
 
   /** Takes this out of wherever it waits. */

@@ -43,11 +43,13 @@ export class QueueNames {
     byPath.set(path, this.#queue);
   }
 
-  /** The paths mean another file now; the old one's number may be given to any new file. */
-  move(identity: string): void {
+  /** Says which file the paths mean now; answers whether it is another one. */
+  move(identity: string): boolean {
+    if (identity === this.#identity) return false;
     this.#dropIdentity();
     this.#identity = identity;
     if (!byIdentity.has(identity)) byIdentity.set(identity, this.#queue);
+    return true;
   }
 
   drop(): void {

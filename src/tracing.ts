@@ -31,12 +31,14 @@ const holds = tracingChannel<Hold>('holdfast:hold');
 const expiries = channel('holdfast:expire');
 const leaks = channel('holdfast:leak');
 
-/** Says that a wait began; call `traceWaitEnd` with what this returns, the message if anybody got one. */
-export function traceWait(request: LockRequest): WaitTrace | undefined {
-  if (!waits.start.hasSubscribers) return undefined;
-  const trace = new WaitTrace(request);
-  waits.start.publish(trace);
-  return trace;
+/** The message about a wait, if anybody is to get one: say it with `traceWait`, and end it with `traceWaitEnd`. */
+export function messageOf(request: LockRequest): WaitTrace | undefined {
+  return waits.start.hasSubscribers ? new WaitTrace(request) : undefined;
+}
+
+/** Says that a wait began. Whoever is told may end it at once. */
+export function traceWait(started: WaitTrace): void {
+  waits.start.publish(started);
 }
 
 export function traceWaitEnd(

@@ -20,7 +20,6 @@ import { WaiterList } from './waiter-list.js';
  */
 export class WaitQueue implements Successor {
   readonly #names: QueueNames;
-  #replaced = false;
   readonly #waiters = new WaiterList();
   readonly #holders = new LocalHolders(this);
   readonly #waits = new KernelWaits((file, result) => this.#ended(file, result));
@@ -51,16 +50,16 @@ export class WaitQueue implements Successor {
 
   /** Puts a waiter at the end. `opened` is the file it failed to lock, open for a wait. */
   join(waiter: Waiter, opened?: LockFile): void {
-    const first = this.#waiters.size === 0;
     this.#waiters.add(waiter);
     this.#names.addPath(waiter.request.lockPath);
-    if (first) this.#serve(opened);
+    waiter.announce();
+    if (this.#waiters.first === waiter) this.#serve(opened);
     else opened?.letGo();
   }
 
   /** Has those who wait here know of a holder. */
-  meet(file: LockFile): void {
-    this.#holders.add(file);
+  meet(file: LockFile, granted?: Hold | null): void {
+    this.#holders.add(file, granted);
   }
 
   /** Has them know of all in this thread who hold the lock of this open file. */
@@ -80,7 +79,7 @@ export class WaitQueue implements Successor {
    * taken, or answers why there is none: `status.contended` when the time is over. Asynchronous
    * waiters may go on with the wait that is left behind then.
    */
-  waitSync<T>(
+  waitSync<T extends { readonly hold: Hold }>(
     request: LockRequest,
     opened: LockFile,
     milliseconds: number,
@@ -93,7 +92,7 @@ export class WaitQueue implements Successor {
       if (typeof granted === 'number') return granted;
       // Before the others here, one of whom may share the lock: what was granted is known of the latest.
       const taken = take(granted.file);
-      if (granted.same) this.meet(granted.file);
+      if (granted.same) this.meet(granted.file, taken.hold);
       return taken;
     } finally {
       this.#serve();
@@ -117,9 +116,9 @@ export class WaitQueue implements Successor {
     this.#waits.leave();
     this.#turn.end();
     this.#waiters.remove(waiter);
-    waiter.grant(file);
+    const hold = waiter.grant(file);
     // Else the others wait for one that was deleted, and learn of that by themselves.
-    if (same) this.meet(file);
+    if (same) this.meet(file, hold);
     this.#serve();
     return true;
   }
@@ -133,7 +132,9 @@ export class WaitQueue implements Successor {
   takeFrom(file: LockFile, holder: Owner): void {
     const { number } = file;
     const head = this.#waiters.first;
-    if (head !== undefined && this.#holders.isLast(number) && this.#waits.current === undefined) {
+    // One that does not want it any more, and is yet to be told, is left to #serve().
+    const wanted = head !== undefined && !head.aborted;
+    if (wanted && this.#holders.isLast(number) && this.#waits.current === undefined) {
       this.#holders.remove(number);
       this.#handOver(file, head, holder);
       return;
@@ -168,6 +169,11 @@ export class WaitQueue implements Successor {
         return;
       }
       const { request } = head;
+      if (head.aborted) {
+        this.#waiters.remove(head);
+        head.reject(request.signal?.reason);
+        continue;
+      }
       // One attempt must not become a wait.
       const adopted = request.timeout === 0 ? undefined : this.#waits.adopt(request.mode);
       if (adopted !== undefined) {
@@ -186,16 +192,14 @@ export class WaitQueue implements Successor {
   #try({ request }: Waiter, file: LockFile): number {
     if (request.remote) return status.contended;
     const result = file.tryAcquire(request);
-    if (this.#replaced && result >= status.done && result <= status.contended)
-      this.#move(file, request.lockPath);
+    if (result === status.done || result === status.contended) this.#follow(file, request.lockPath);
     return result;
   }
 
-  /** Those here wait for another file now. */
-  #move(file: LockFile, path: string): void {
-    this.#replaced = false;
+  /** Those here may wait for another file than before, and the number of the old one be that of any new one. */
+  #follow(file: LockFile, path: string): void {
+    if (!this.#names.move(file.identityAt(path))) return;
     this.#waits.forgetAbandoned();
-    this.#names.move(file.identityAt(path));
     this.#holders.meet(file);
   }
 
@@ -215,7 +219,6 @@ export class WaitQueue implements Successor {
     }
     if (result === status.replaced) {
       file.recycle();
-      this.#replaced = true;
       return true;
     }
     return this.#fail(head, file, result);
@@ -229,9 +232,9 @@ export class WaitQueue implements Successor {
 
   #grant(waiter: Waiter, file: LockFile): void {
     this.#waiters.remove(waiter);
-    waiter.grant(file);
+    const hold = waiter.grant(file);
     // Whoever comes to an empty queue looks for the holders itself.
-    if (this.#waiters.size > 0) this.#holders.add(file);
+    if (this.#waiters.size > 0) this.#holders.add(file, hold);
   }
 
   #fail(waiter: Waiter, file: LockFile, result: number): true {
@@ -277,7 +280,7 @@ export class WaitQueue implements Successor {
     // Whoever is told of it may do anything: take another lock, which would be the latest grant then,
     // or have the first waiter leave.
     holder.ended();
-    if (this.#waiters.first !== head) {
+    if (this.#waiters.first !== head || head.aborted) {
       file.forceUnlock();
       file.recycle();
       this.#serve();

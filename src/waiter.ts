@@ -31,13 +31,16 @@ export class Waiter extends PendingLock {
     return this.request.timeout !== Number.POSITIVE_INFINITY;
   }
 
-  grant(file: LockFile): void {
+  /** Answers the hold that this has begun, though it may have ended again, or null where it could not. */
+  grant(file: LockFile): Hold | null {
     try {
       const lock = new FileLock(file, this.request);
       // Whoever is told of the grant may have ended the wait.
       if (!this.resolve(lock)) lock[dispose]();
+      return lock.hold;
     } catch (error) {
       this.reject(error);
+      return null;
     }
   }
 

@@ -91,22 +91,26 @@ function settle<T>(lock: FileLock, outcome: T | PromiseLike<T>): Promise<T> {
     // Not a closure over the lock: a lease keeps this listener, and the listener must not keep the lock.
     lock.onLost.push(reject);
     if (lock.lost !== null) reject(lock.lost);
-    // What is promised by another kind of thenable is not to be trusted to settle once, nor not to throw.
-    Promise.resolve(outcome).then(
-      (value) => {
-        try {
-          lock.release();
-        } catch (error) {
-          reject(error);
-          lock.abandon(error);
-        }
-        resolve(value);
-      },
-      (error) => {
+    const succeed = (value: Awaited<T>) => {
+      try {
+        lock.release();
+      } catch (error) {
         reject(error);
-        releaseAfter(error, lock);
-      },
-    );
+        lock.abandon(error);
+      }
+      resolve(value);
+    };
+    const fail = (error: unknown) => {
+      reject(error);
+      releaseAfter(error, lock);
+    };
+    try {
+      // What is promised by another kind of thenable is not to be trusted to settle once, nor not to throw.
+      Promise.resolve(outcome).then(succeed, fail);
+    } catch (error) {
+      // Nor is a promise of Node's that somebody has given a `then` or a `constructor` of its own.
+      fail(error);
+    }
   });
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { lock, withLock } from 'holdfast';
+import { lock, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
@@ -100,6 +100,50 @@ test('an abort within the queue of a process leaves the others in their order', 
   first.release();
   await Promise.all([a, c]);
   expect(order).toEqual(['a', 'c']);
+});
+
+test('who releases when a signal aborts does not hand the lock to somebody whose wait it ends', async () => {
+  const resource = temporaryResource();
+  const controller = new AbortController();
+  const { signal } = controller;
+  const first = await lock(resource);
+  // Before those of the waits, which are told later.
+  signal.addEventListener('abort', () => first.release());
+  const waits = [lock(resource, { signal }), lock(resource), lock(resource, { signal })];
+  const outcomes = Promise.allSettled(waits);
+  (await Promise.all([waits[1], controller.abort()]))[0]?.release();
+  expect((await outcomes).map(({ status }) => status)).toEqual([
+    'rejected',
+    'fulfilled',
+    'rejected',
+  ]);
+});
+
+test('a signal that ends several waits grants the lock to none of them', async () => {
+  const resource = temporaryResource();
+  const controller = new AbortController();
+  const { signal } = controller;
+  using _ = tryLock(resource, { mode: 'shared' });
+  const writer = lock(resource, { signal });
+  const reader = lock(resource, { signal, mode: 'shared' });
+  controller.abort();
+  await expect(writer).rejects.toThrow('abort');
+  await expect(reader).rejects.toThrow('abort');
+});
+
+test('who releases a nested lock when a signal aborts does not have somebody nest whose wait it ends', async () => {
+  const resource = temporaryResource();
+  const controller = new AbortController();
+  const { signal } = controller;
+  await withLock(resource, async () => {
+    const first = await lock(resource, { reentrant: true });
+    signal.addEventListener('abort', () => first.release());
+    const second = lock(resource, { reentrant: true, signal });
+    const third = lock(resource, { reentrant: true });
+    controller.abort();
+    await expect(second).rejects.toThrow('abort');
+    (await third).release();
+  });
 });
 
 test('with timeout 0, lock makes one attempt and answers through its promise', async () => {

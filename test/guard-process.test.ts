@@ -123,11 +123,11 @@ blamed('two guards do not take each other for the handler that somebody removed'
   expect(survived).toBe(false);
 });
 
-blamed(
-  'a rejection with something that is no error and no text is survived as without the guard',
-  async () => {
+blamed.each(['a bare object', 'an error that throws'])(
+  'a rejection with %s, which has no text, is survived as without the guard',
+  async (what) => {
     const { out, survived } = await compare({
-      broken: 'rejection with a bare object',
+      broken: `rejection with ${what}`,
       handlers: ['unhandledRejection'],
     });
     expect(survived).toBe(true);
@@ -228,7 +228,7 @@ blamed('who nests in a scope that is broken already is told, too', async () => {
 });
 
 blamed(
-  'who waits for a broken scope in an idle process gets its lock after the grace',
+  'who waits for a broken scope in an idle process gets its lock after the grace, and is told whose it was',
   async () => {
     const program = startModule(
       `const { guardProcess, lock, withLock } = await import(process.env.HOLDFAST_ENTRY);
@@ -240,11 +240,14 @@ blamed(
       globalThis.held = held;
       setTimeout(() => { throw new Error('on purpose'); });
     })).catch(({ code }) => console.log(code));
-    const next = lock(resource).then(({ held }) => console.log(held), ({ code }) => console.log(code));`,
+    const next = lock(resource).then(
+      ({ held, previousHolder }) => console.log(held, previousHolder?.pid === process.pid),
+      ({ code }) => console.log(code),
+    );`,
       temporaryResource(),
     );
     const { code, stdout } = await program.ended;
-    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_LOCK_LOST\ntrue\n' });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: 'ERR_LOCK_LOST\ntrue true\n' });
   },
 );
 
@@ -258,6 +261,18 @@ test('guardProcess() returns a function that leaves no listener behind', () => {
   expect(counts()).not.toEqual(before);
   undo();
   expect(counts()).toEqual(before);
+});
+
+test('guardProcess() leaves no listener behind when it is undone just after somebody added one', async () => {
+  const count = () => process.listenerCount('unhandledRejection');
+  const before = count();
+  const undo = guardProcess();
+  const handler = () => {};
+  process.on('unhandledRejection', handler);
+  undo();
+  await null;
+  process.off('unhandledRejection', handler);
+  expect(count()).toBe(before);
 });
 
 test('guardProcess() refuses a grace that is no time', () => {

@@ -97,6 +97,15 @@ test('lockSync of what this thread holds is a deadlock, said at once', () => {
   );
 });
 
+test('lockSync of what this thread holds is a deadlock also where the lease has become endless', () => {
+  const resource = temporaryResource();
+  using held = tryLock(resource, { lease: 60_000 });
+  held?.renew(Number.POSITIVE_INFINITY);
+  expect(() => lockSync(resource, { timeout: 50 })).toThrow(
+    expect.objectContaining({ code: 'EDEADLK' }),
+  );
+});
+
 test('lockSync shares with a reader of its own thread', () => {
   const resource = temporaryResource();
   using first = lockSync(resource, { mode: 'shared' });

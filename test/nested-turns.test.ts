@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { lock, openScope, releaseAll, tryLock, withLock } from 'holdfast';
+import { type FileLock, lock, openScope, releaseAll, tryLock, withLock } from 'holdfast';
 import { afterEach, expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
@@ -78,6 +78,31 @@ test('10,000 siblings that wait when their scope loses its lock get locks of the
   await expect(scope).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
   await Promise.all(tasks);
   expect(order).toEqual(Array.from(tasks.keys()));
+});
+
+test('one timeout covers the wait for a sibling and, when the scope has ended, for a lock of its own', async () => {
+  const resource = temporaryResource();
+  const timeout = 1_000;
+  // Referred to until the end, so that no collection can free it.
+  const nested: FileLock[] = [];
+  const waiting = await new Promise<Promise<unknown>[]>((begun) => {
+    const scope = withLock(resource, async () => {
+      nested.push(await lock(resource, { reentrant: true }));
+      begun([scope, lock(resource, { reentrant: true, timeout })]);
+      await new Promise(() => {});
+    });
+  });
+  const outcomes = Promise.allSettled(waiting);
+  await sleep(0.8 * timeout);
+  const ended = performance.now();
+  releaseAll();
+  using _ = tryLock(resource);
+  expect(await outcomes).toMatchObject([
+    { reason: { code: 'ERR_LOCK_LOST' } },
+    { reason: { code: 'ERR_LOCK_TIMEOUT' } },
+  ]);
+  expect(performance.now() - ended).toBeLessThan(0.9 * timeout);
+  expect(nested[0]?.held).toBe(false);
 });
 
 test('a nested lock that leaked lets its siblings go on, and is reported, while the outer one lives', async () => {

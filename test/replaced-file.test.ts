@@ -1,6 +1,7 @@
 import {
   closeSync,
   copyFileSync,
+  fstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -10,11 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { flock, lock, lockSync, tryLock } from 'holdfast';
+import { flock, lock, lockSync, releaseAll, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { linkedPathTo, temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { overlapping, parseIntervals } from './helpers/intervals.js';
 import { needs } from './helpers/needs.js';
 
@@ -207,3 +208,72 @@ test('a copy of a held lock file is not locked', async () => {
   using copy = tryLock(resource, { lockPath: `${resource}.copy` });
   expect(copy?.held).toBe(true);
 });
+
+losesNameAndLinks(
+  'a scope that took the new file by another path than those who wait for the old one is told of its own lock',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await holder(resource);
+    const waiting = lock(resource);
+    await untilBlocked(`${resource}.flock`, 1);
+    rmSync(`${resource}.flock`);
+    await withLock(linkedPathTo(resource), async () => {
+      const again = expect(lock(resource)).rejects.toMatchObject({ code: 'EDEADLK' });
+      const nested = lock(resource, { reentrant: true });
+      await letGo(actor);
+      await again;
+      (await nested).release();
+    });
+    (await waiting).release();
+  },
+);
+
+/** Two who wait, the first of whom got the lock of a new file that nobody told them of, and what is left of the old one. */
+async function afterDeletion(resource: string) {
+  tryLock(resource)?.release();
+  const old = openSync(`${resource}.flock`, 'r');
+  const { ino } = fstatSync(old);
+  const held = tryLock(resource);
+  const waiting = [lock(resource), lock(resource)] as const;
+  rmSync(`${resource}.flock`);
+  // Not handed over, which would show that its file is not the one at the path.
+  releaseAll();
+  expect(held?.held).toBe(false);
+  const first = await waiting[0];
+  closeSync(old);
+  const end = async () => {
+    first.release();
+    (await waiting[1]).release();
+  };
+  return { ino, end };
+}
+
+losesNameAndLinks(
+  'those who waited for a deleted lock file are found by the new one, whatever the path',
+  async () => {
+    const resource = temporaryResource();
+    const { end } = await afterDeletion(resource);
+    expect(() => lockSync(linkedPathTo(resource), { timeout: 50 })).toThrow(
+      expect.objectContaining({ code: 'EDEADLK' }),
+    );
+    await end();
+  },
+);
+
+losesName(
+  'those who waited for a deleted lock file are not found by another one that got its number',
+  async (context) => {
+    const resource = temporaryResource();
+    const { ino, end } = await afterDeletion(resource);
+    const other = Array.from({ length: 100 }, (_, index) => `${resource}-${index}`).find((path) => {
+      writeFileSync(`${path}.flock`, '');
+      return statSync(`${path}.flock`).ino === ino;
+    });
+    if (other === undefined) return context.skip('needs a file system that uses numbers again');
+    const before = tryLock(other);
+    const after = lock(other);
+    before?.release();
+    (await after).release();
+    await end();
+  },
+);

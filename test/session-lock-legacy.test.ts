@@ -280,7 +280,7 @@ test('a new holder that takes over from a dead one makes sure that its file stay
   await (await session).release();
 });
 
-test('an old program and new ones count one session alone, while new ones are killed', {
+test('an old program and new ones count one session alone, while others are killed', {
   timeout: 60_000 * slowness,
 }, async () => {
   const folder = temporaryFolder();

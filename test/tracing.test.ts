@@ -1,5 +1,5 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel';
-import { lock, reclaimLeaked, tryLock } from 'holdfast';
+import { type FileLock, lock, reclaimLeaked, releaseAll, tryLock, withLock } from 'holdfast';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
 
@@ -80,6 +80,78 @@ test('a lock that was handed over has its own token, whatever a subscriber locks
   channel('tracing:holdfast:hold:asyncEnd').unsubscribe(subscriber);
   using next = await waiting;
   expect(next.token).toBe(2n);
+});
+
+const onStart = (act: () => void, wait: () => Promise<FileLock>) => {
+  channel('tracing:holdfast:wait:start').subscribe(act);
+  const waiting = wait();
+  channel('tracing:holdfast:wait:start').unsubscribe(act);
+  return waiting;
+};
+
+test('a subscriber to wait:start may end the wait', async () => {
+  const resource = temporaryResource();
+  using _ = tryLock(resource);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const waiting = onStart(
+    () => controller.abort(),
+    () => lock(resource, { signal }),
+  );
+  await expect(waiting).rejects.toThrow('abort');
+  const messages = seen.filter(([name]) => name.includes(':wait:')).map(([, message]) => message);
+  expect(messages).toHaveLength(3);
+  expect(new Set(messages).size).toBe(1);
+});
+
+test('a subscriber to wait:start may end the wait of one who wants to nest', async () => {
+  const resource = temporaryResource();
+  const controller = new AbortController();
+  const { signal } = controller;
+  await withLock(resource, async () => {
+    using _ = await lock(resource, { reentrant: true });
+    const waiting = onStart(
+      () => controller.abort(),
+      () => lock(resource, { reentrant: true, signal }),
+    );
+    await expect(waiting).rejects.toThrow('abort');
+  });
+});
+
+test.each([false, true])(
+  'a subscriber to wait:start may release what is waited for (nested: %s)',
+  async (reentrant) => {
+    const resource = temporaryResource();
+    const inScope = async () => {
+      const first = await lock(resource, { reentrant });
+      using second = await onStart(
+        () => first.release(),
+        () => lock(resource, { reentrant }),
+      );
+      expect(second.held).toBe(true);
+    };
+    await (reentrant ? withLock(resource, inScope) : inScope());
+  },
+);
+
+test('a subscriber that ends a lock in the moment of its grant and takes another one does not make others wait for that', async () => {
+  const [resource, other] = [temporaryResource(), temporaryResource()];
+  const first = tryLock(resource);
+  const [second, third] = [lock(resource), lock(resource)];
+  const taken: (FileLock | null)[] = [];
+  const takeOther = () => {
+    if (taken.length > 0) return;
+    releaseAll();
+    taken.push(tryLock(other));
+  };
+  channel('tracing:holdfast:wait:asyncEnd').subscribe(takeOther);
+  first?.release();
+  channel('tracing:holdfast:wait:asyncEnd').unsubscribe(takeOther);
+  expect((await second).held).toBe(false);
+  using last = await third;
+  expect(last.held).toBe(true);
+  expect(taken[0]?.held).toBe(true);
+  taken[0]?.release();
 });
 
 test('a wait is traced from its start to its end', async () => {

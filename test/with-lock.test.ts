@@ -57,6 +57,25 @@ test('withLock frees the lock when what the function returns cannot be asked whe
   expect(isFree(resource)).toBe(true);
 });
 
+test.each(['then', 'constructor'])(
+  'withLock frees the lock when a promise has a %s of its own that throws',
+  async (name) => {
+    const resource = temporaryResource();
+    const hostile = Object.defineProperty(Promise.resolve(), name, {
+      get: () => () => {
+        throw new Error('at its own');
+      },
+      ...(name === 'constructor' && {
+        get() {
+          throw new Error('at its own');
+        },
+      }),
+    });
+    await expect(withLock(resource, () => hostile)).rejects.toThrow('at its own');
+    expect(isFree(resource)).toBe(true);
+  },
+);
+
 test('a function may release the lock early', async () => {
   const resource = temporaryResource();
   await withLock(resource, async (held) => {
