@@ -43,6 +43,10 @@ const lackingInFuse = {
   'a path with detours': byPath,
   'a path through a linked folder': byPath,
   'a path through a bind mount': byPath,
+  'a waiting writer is not overtaken by later readers that come by another path': byPath,
+  'a scope that took the new file by another path than those who wait for the old one is told of its own lock':
+    byPath,
+  'those who waited for a deleted lock file are found by the new one, whatever the path': byPath,
   'a second name of the lock file': 'each name has an inode of its own in bindfs',
   'a lock is handed over within a process without a thread for it':
     'FUSE is treated as a network file system, where a thread opens the file',
