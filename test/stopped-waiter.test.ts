@@ -1,17 +1,14 @@
-import { lock, tryLock } from 'holdfast';
-import { afterEach, expect, vi } from 'vitest';
+import { lock } from 'holdfast';
+import { expect } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { startModule } from './helpers/program.js';
 
 // Whoever is stopped while it is the first to wait (SIGSTOP, Ctrl-Z, a debugger) does not take what
 // comes free, and keeps its place: nobody would get the lock until it goes on.
 const stops = needs('/proc', 'POSIX signals', 'a queue before the lock');
-
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 /** A process that is stopped while it waits for what this one holds. */
 async function stoppedWaiter(resource: string): Promise<Actor> {
@@ -52,29 +49,39 @@ stops(
   'those behind one that passed a stopped waiter in the same process have their turn',
   async () => {
     const resource = temporaryResource();
-    const held = await lock(resource, { mode: 'shared' });
-    await stoppedWaiter(resource);
+    const holder = await Actor.start();
+    await holder.run(({ holdfast, kept }, resource) => {
+      kept['lock'] = holdfast.lockSync(resource);
+    }, resource);
+    const stopped = await stoppedWaiter(resource);
     const waiting = lock(resource, { timeout: 1_000 });
-    const next = lock(resource);
-    held.release();
-    expect(tryLock(resource, { mode: 'shared' })).toBe(null);
+    const next = lock(resource, { timeout: 3_000 });
+    await untilBlocked(`${resource}.flock`, 1);
+    await holder.run(({ kept }) => kept['lock'].release());
     const passed = await waiting;
-    expect(tryLock(resource)).toBe(null);
     passed.release();
     (await next).release();
+    // Nor does what they left in the kernel keep the lock.
+    stopped.signal('SIGCONT');
   },
 );
 
 stops('a wait without a limit passes a stopped waiter', async () => {
-  vi.useFakeTimers({ toFake: ['setTimeout'] });
   const resource = temporaryResource();
   const held = await lock(resource);
   await stoppedWaiter(resource);
+  const program = startModule(
+    `// A clock that runs a hundred times as fast.
+    const { setTimeout: real } = globalThis;
+    globalThis.setTimeout = (fn, ms, ...rest) => real(fn, ms / 100, ...rest);
+    const { lock } = await import(process.env.HOLDFAST_ENTRY);
+    const { mode } = await lock(process.argv.at(-1), { mode: 'shared' });
+    console.log(mode);`,
+    resource,
+  );
+  await untilBlocked(`${resource}.flock`, 1);
   held.release();
-  expect(tryLock(resource, { mode: 'shared' })).toBe(null);
-  const waiting = lock(resource, { mode: 'shared' });
-  vi.advanceTimersByTime(20_000);
-  (await waiting).release();
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'shared\n' });
 });
 
 stops('a stopped writer is not passed by readers while somebody reads', async () => {
