@@ -41,7 +41,6 @@ void LockHandle::Prepare(const Request& request) {
   path_hash_ = request.path_hash;
   mode_ = request.mode;
   in_turn_ = request.in_turn;
-  past_ = request.past;
   named_ = request.named;
 }
 
@@ -60,7 +59,7 @@ int LockHandle::TryAcquire(const Request& request) {
       return Failure(Operation::kOpen, result);
     }
 
-    result = Attempt(now);
+    result = Attempt(request, now);
     if (result < 0) return GiveBack(result);
 
     const int status = GetStatus(open_, &file_);
@@ -76,18 +75,18 @@ int LockHandle::TryAcquire(const Request& request) {
 // The same with the descriptor of the lock before this one, if it is still that of the path.
 int LockHandle::TryKept(const Request& request, int64_t now) {
   open_ = std::exchange(kept_, kNoDescriptor);
-  const int result = Attempt(now);
+  const int result = Attempt(request, now);
   if (result < 0) return GiveBack(result);
   const int same = CompareWithPath(request.path);
   if (same != 0) return GiveBack(same);
   return result == kContended ? kContended : Granted(request);
 }
 
-int LockHandle::Attempt(int64_t now) {
+int LockHandle::Attempt(const Request& request, int64_t now) {
   Turn& turn = this->turn(now);
-  const bool yields = !past_ && (mode_ == Mode::kShared || turn.IsOver(now));
+  const bool yields = !request.past && (mode_ == Mode::kShared || turn.IsOver(now));
   if (in_turn_ || (yields && Awaited(open_) != 0)) return kContended;
-  const int result = past_ ? TryPast() : TryLock(open_, mode_);
+  const int result = request.past ? TryPast() : TryLock(open_, mode_);
   if (result < 0) return Failure(Operation::kLock, result);
   if (yields && result == 0) {
     turn.Extend(now);

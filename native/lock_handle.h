@@ -114,7 +114,7 @@ class LockHandle final {
  private:
   void Prepare(const Request& request);
   int TryKept(const Request& request, int64_t now);
-  int Attempt(int64_t now);
+  int Attempt(const Request& request, int64_t now);
   int TryPast();
   Turn& turn(int64_t now) { return surroundings_->turns.Of(path_hash_, now); }
   // `stamped` is the token of the record that this very handle wrote, if it did.
@@ -132,7 +132,6 @@ class LockHandle final {
   size_t path_hash_ = 0;
   Mode mode_ = Mode::kExclusive;
   bool in_turn_ = false;
-  bool past_ = false;
   // Whether other waiters leave this descriptor alone.
   bool has_turn_ = false;
   bool stamped_ = false;
