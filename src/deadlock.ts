@@ -1,5 +1,5 @@
 import { LockDeadlockError } from './errors.js';
-import { ageOf, type Hold } from './lock-file.js';
+import { ageOf, type Hold } from './hold.js';
 import type { LockRequest } from './options.js';
 import { printable } from './printable.js';
 import { allQueues } from './queue-names.js';

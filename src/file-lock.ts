@@ -1,10 +1,11 @@
 import { asyncDispose, dispose } from './dispose.js';
 import type { LockLostError } from './errors.js';
+import type { Hold } from './hold.js';
 import { type HolderRecord, parseHolderRecord } from './holder-record.js';
 import { unwatchForLeak, watchForLeak } from './leak-check.js';
 import { abortIfLeaked } from './leaked-signals.js';
 import { forgetLease, joinLease, leaveLease, lossesOf, startLease } from './lease.js';
-import type { Hold, LockFile } from './lock-file.js';
+import type { LockFile } from './lock-file.js';
 import { lossFrom, lostError } from './loss.js';
 import { addon, granted, status } from './native.js';
 import type { NestedQueue } from './nested-queue.js';

@@ -1,4 +1,5 @@
-import { ageOf, LockFile } from './lock-file.js';
+import { ageOf } from './hold.js';
+import { LockFile } from './lock-file.js';
 import type { LockMode } from './options.js';
 
 /** A lock that this thread holds. */

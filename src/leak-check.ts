@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { runInNewContext } from 'node:vm';
-import { ageOf, type Hold } from './lock-file.js';
+import { ageOf, type Hold } from './hold.js';
 import { addon } from './native.js';
 import { longestTimer } from './options.js';
 import { onNestedLeak } from './owners.js';

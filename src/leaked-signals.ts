@@ -1,4 +1,4 @@
-import type { Hold } from './lock-file.js';
+import type { Hold } from './hold.js';
 import { lostError } from './loss.js';
 import { onNestedLeak, type Place } from './owners.js';
 import { onLeak } from './remains.js';

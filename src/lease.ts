@@ -1,5 +1,6 @@
 import { LockExpiredError } from './errors.js';
-import { type Hold, LockFile } from './lock-file.js';
+import type { Hold } from './hold.js';
+import { LockFile } from './lock-file.js';
 import { listenToLease, status, unlisten } from './native.js';
 import type { Loss, Owner } from './owners.js';
 import { onLeak } from './remains.js';

@@ -1,4 +1,5 @@
-import { type Hold, isEndless, LockFile, type Successor } from './lock-file.js';
+import { type Hold, isEndless } from './hold.js';
+import { LockFile, type Successor } from './lock-file.js';
 import type { LockRequest } from './options.js';
 
 /** The holders of one lock file that are in this thread; they tell the queue when they are done. */

@@ -2,7 +2,8 @@ import { cycleDeadlock, selfDeadlock } from './deadlock.js';
 import { LockDeadlockError } from './errors.js';
 import { FileLock } from './file-lock.js';
 import { awaitedAt, overtakenBy, queueFor, remoteQueueFor } from './find-queue.js';
-import { type Hold, isUnleased, LockFile } from './lock-file.js';
+import { type Hold, isUnleased } from './hold.js';
+import { LockFile } from './lock-file.js';
 import { status } from './native.js';
 import { lockNested, shareAgain } from './nesting.js';
 import {

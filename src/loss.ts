@@ -1,5 +1,5 @@
 import { LockExpiredError, LockLostError } from './errors.js';
-import type { Hold } from './lock-file.js';
+import type { Hold } from './hold.js';
 import type { LossCause } from './owners.js';
 
 export function lostError(message: string, hold: Hold, cause?: unknown): LockLostError {

@@ -1,4 +1,4 @@
-import type { Hold } from './lock-file.js';
+import type { Hold } from './hold.js';
 import type { LockRequest } from './options.js';
 
 /** Somebody who waits to nest in a scope. */

@@ -1,5 +1,6 @@
 import type { FileLock } from './file-lock.js';
-import { type Hold, isEndless, LockFile } from './lock-file.js';
+import { type Hold, isEndless } from './hold.js';
+import { LockFile } from './lock-file.js';
 import { NestedQueue, type NestedWaiter } from './nested-queue.js';
 import type { LockRequest } from './options.js';
 import { PendingLock } from './pending.js';

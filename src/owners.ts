@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers';
 import type { LockLostError } from './errors.js';
-import type { Hold } from './lock-file.js';
+import type { Hold } from './hold.js';
 
 /** Why a lock is taken away from its holder. */
 export type LossCause = 'lease' | 'releaseAll' | LockLostError;

@@ -1,4 +1,5 @@
-import type { Hold, LockFile, Successor } from './lock-file.js';
+import type { Hold } from './hold.js';
+import type { LockFile, Successor } from './lock-file.js';
 import { addon } from './native.js';
 
 // There is no handle 0.

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FileLock } from './file-lock.js';
-import { type Hold, LockFile } from './lock-file.js';
+import type { Hold } from './hold.js';
+import { LockFile } from './lock-file.js';
 import type { NestedQueue } from './nested-queue.js';
 
 /**

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers';
 import { idleDeadlock, longWaitText } from './deadlock.js';
+import { type Hold, isEndless } from './hold.js';
 import { reclaimLeaked } from './leak-check.js';
-import { type Hold, isEndless } from './lock-file.js';
 import { NestedQueue } from './nested-queue.js';
 import type { LockRequest } from './options.js';
 import { allQueues } from './queue-names.js';

@@ -1,6 +1,6 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel';
 import { findHolders } from './find-holders.js';
-import type { Hold } from './lock-file.js';
+import type { Hold } from './hold.js';
 import type { LockHolder } from './lock-holder.js';
 import type { LockRequest } from './options.js';
 

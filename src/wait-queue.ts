@@ -1,6 +1,7 @@
+import type { Hold } from './hold.js';
 import { KernelWaits } from './kernel-waits.js';
 import { LocalHolders } from './local-holders.js';
-import { type Hold, LockFile, type Successor } from './lock-file.js';
+import { LockFile, type Successor } from './lock-file.js';
 import { status } from './native.js';
 import type { LockRequest } from './options.js';
 import type { Owner } from './owners.js';

@@ -1,6 +1,7 @@
 import { dispose } from './dispose.js';
 import { FileLock } from './file-lock.js';
-import type { Hold, LockFile } from './lock-file.js';
+import type { Hold } from './hold.js';
+import type { LockFile } from './lock-file.js';
 import type { LockRequest } from './options.js';
 import { isPatient } from './past-waiters.js';
 import { PendingLock } from './pending.js';
