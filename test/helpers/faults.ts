@@ -3,9 +3,16 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 
 const source = fileURLToPath(new URL('../fixtures/faults.c', import.meta.url));
+let folder: string | undefined;
 let library: string | null | undefined;
+
+// Not when the process exits: the test runner ends its own by a signal.
+afterAll(() => {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+});
 
 const faultyScript = `
   process.env.FAULT_STATFS = '0x6969';
@@ -13,8 +20,7 @@ const faultyScript = `
 `;
 
 function compile(): string | null {
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-faults-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-faults-'));
   const out = join(folder, 'faults.so');
   const options = ['-shared', '-fPIC', '-O1', '-Wall', '-Werror'];
   return spawnSync('cc', [...options, '-o', out, source, '-ldl']).status === 0 ? out : null;
