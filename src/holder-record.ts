@@ -22,6 +22,15 @@ export interface HolderRecord {
 /** Size of a record in bytes; native/holder_record.h has the same. */
 export const recordBytes = 512;
 
+/** As much of a text as takes no more than so many bytes in the JSON of a record, without the quotes. */
+export function cut(text: string, mostBytes: number): string {
+  let short = text.slice(0, mostBytes);
+  while (Buffer.byteLength(JSON.stringify(short)) > mostBytes + 2) {
+    short = Array.from(short).slice(0, -1).join('');
+  }
+  return short;
+}
+
 const stateOffset = 23;
 const latestTime = 8.64e15;
 const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {

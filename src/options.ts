@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
+import { cut } from './holder-record.js';
 import { type RequestDetails, requestFlags } from './native.js';
 import { printable } from './printable.js';
 
@@ -75,8 +76,8 @@ export interface LockRequest {
 }
 
 const suffix = '.flock';
-// With its quotes; the record of 512 bytes has other members too.
-const mostLabelBytes = 200;
+// The record of 512 bytes has other members too.
+const mostLabelBytes = 198;
 const noDetails: [] = [];
 
 // Whatever it is, an object that cannot be converted to a string included.
@@ -149,11 +150,7 @@ function toPermissions(value: unknown): number {
 
 function toLabel(value: unknown): string {
   if (typeof value !== 'string') throw invalid('label', 'a string', value);
-  let label = value.slice(0, mostLabelBytes);
-  while (Buffer.byteLength(JSON.stringify(label)) > mostLabelBytes) {
-    label = Array.from(label).slice(0, -1).join('');
-  }
-  return label;
+  return cut(value, mostLabelBytes);
 }
 
 function toMinToken(value: unknown): bigint {

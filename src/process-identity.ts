@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { cut } from './holder-record.js';
 
 function read(path: string): string | null {
   try {
@@ -18,6 +19,8 @@ function readLink(path: string): string | null {
 }
 
 const mostCommandLength = 1_000;
+// So that the longest label fits into a record as well.
+const mostHostBytes = 64;
 
 /** What tells this process from another one that had or will have the same pid. */
 export interface ProcessIdentity {
@@ -64,7 +67,7 @@ function identify(): ProcessIdentity {
   return {
     pid: process.pid,
     start: startTimeOf('self') ?? Math.round(Date.now() - process.uptime() * 1000),
-    host: hostname().slice(0, 64),
+    host: cut(hostname(), mostHostBytes),
     boot: read('/proc/sys/kernel/random/boot_id')?.trim() ?? null,
     pidns: namespace === undefined ? null : Number(namespace),
   };

@@ -3,6 +3,8 @@ import { tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { type HolderRecord, parseHolderRecord } from '../src/holder-record.js';
 import { temporaryResource } from './helpers/folder.js';
+import { needs } from './helpers/needs.js';
+import { startModule } from './helpers/program.js';
 import { randomFrom, randomSeed } from './helpers/random.js';
 import { craftRecord } from './helpers/record.js';
 import { slowness } from './helpers/slowness.js';
@@ -50,6 +52,28 @@ test.each(['\u2028', '\u2029', '\u0085', '\r\n', '\u007f', '\ufeff', '\ud800'])(
     writeFileSync(`${resource}.flock`, content);
     using next = tryLock(resource);
     expect(next?.previousHolder).toMatchObject({ label });
+  },
+);
+
+// On Linux a host name is 64 bytes long at most; elsewhere it may be that many characters of any script.
+needs('built-in modules that can be patched').each(['\u9f8d', '\\', '\ud83d\ude00'])(
+  'the longest label has room beside a long host name of %j',
+  async (character) => {
+    const resource = temporaryResource();
+    const { ended } = startModule(
+      `const os = process.getBuiltinModule('node:os');
+       os.hostname = () => ${JSON.stringify(character.repeat(200))};
+       process.getBuiltinModule('node:module').syncBuiltinESMExports();
+       const { tryLock } = await import(process.env.HOLDFAST_ENTRY);
+       const options = { label: 'x'.repeat(500), lease: 1e12, minToken: 2n ** 63n - 1n };
+       tryLock(process.argv[2], options).release();`,
+      resource,
+    );
+    expect(await ended).toMatchObject({ code: 0, stderr: '' });
+    const record = parseHolderRecord(readFileSync(`${resource}.flock`, 'utf8'));
+    expect(record?.label).toBe('x'.repeat(mostLabelBytes - 2));
+    expect(record?.host.replaceAll(character, '')).toBe('');
+    expect(record?.host).toContain(character);
   },
 );
 
