@@ -89,13 +89,39 @@ function describe(value: unknown): string {
     : String(value);
 }
 
-/** The error for an argument that cannot be used. */
-export function invalid(name: string, expected: string, value: unknown): TypeError {
-  const error: TypeError & { code?: string } = new TypeError(
-    printable(`${name} must be ${expected}, not ${describe(value)}`),
-  );
+function unusable(message: string): TypeError {
+  const error: TypeError & { code?: string } = new TypeError(printable(message));
   error.code = 'ERR_INVALID_ARG_VALUE';
   return error;
+}
+
+/** The error for an argument that cannot be used. */
+export function invalid(name: string, expected: string, value: unknown): TypeError {
+  return unusable(`${name} must be ${expected}, not ${describe(value)}`);
+}
+
+const known: Record<keyof LockOptions, true> = {
+  mode: true,
+  timeout: true,
+  signal: true,
+  lease: true,
+  leakCheck: true,
+  label: true,
+  reentrant: true,
+  lockPath: true,
+  fileMode: true,
+  record: true,
+  minToken: true,
+  captureStack: true,
+};
+
+// A misspelled timeout would be a wait without end, and a misspelled lease none.
+function assertKnown(options: LockOptions): void {
+  for (const name in options) {
+    if (!(name in known) && options[name as keyof LockOptions] !== undefined) {
+      throw unusable(`there is no option ${name}: there are ${Object.keys(known).join(', ')}`);
+    }
+  }
 }
 
 function duration(name: string, value: unknown, least: number): number {
@@ -226,6 +252,7 @@ export function toRequest(
   if (options === undefined) return plain;
   if (typeof options !== 'object' || options === null)
     throw invalid('options', 'an object', options);
+  assertKnown(options);
   const { mode = 'exclusive', record = true, fileMode = 0o600, lease, label, minToken } = options;
   const ownLabel = label === undefined ? null : toLabel(label);
   const given = lease === undefined ? 0 : toLease(lease);

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
-import { flock, heldLocks, lock, lockSync, releaseAll, tryLock, withLock } from 'holdfast';
+import { flock, heldLocks, inspect, lock, lockSync, releaseAll, tryLock, withLock } from 'holdfast';
 import { afterEach, describe, expect, test } from 'vitest';
 import { failures, type Options } from './helpers/failures.js';
 import { temporaryResource } from './helpers/folder.js';
@@ -77,6 +77,32 @@ describe('an option', () => {
       expect(error.code).toBe('ERR_INVALID_ARG_VALUE');
       expect(error.message).toMatch(/^lockPath must be a path without NUL bytes/);
     }
+  });
+
+  // Else a misspelled timeout is a wait without end, and one of another package, too.
+  test.each(['timout', 'Lease', 'retries', 'stale'])('%s is none', async (name) => {
+    const resource = temporaryResource();
+    const options = { [name]: 1_000 } as Options;
+    for (const error of [
+      ...(await failures(resource, options)),
+      await inspect(resource, options as object).catch((error) => error),
+    ]) {
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.code).toBe('ERR_INVALID_ARG_VALUE');
+      expect(error.message).toMatch(new RegExp(`^there is no option ${name}: there are mode, `));
+    }
+    expect(existsSync(`${resource}.flock`)).toBe(false);
+  });
+
+  test('that is none may be there if it is undefined', () => {
+    const options = { mode: 'shared', retries: undefined } as Options;
+    using held = tryLock(temporaryResource(), options);
+    expect(held?.mode).toBe('shared');
+  });
+
+  test('that is none is named without what would steer a terminal', () => {
+    const options = { '\u001b[2J': 1 } as Options;
+    expect(() => tryLock(temporaryResource(), options)).toThrow('no option \ufffd[2J:');
   });
 
   test('must not come instead of the options', async () => {

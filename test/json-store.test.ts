@@ -101,6 +101,23 @@ test('a value without JSON is refused', async () => {
   expect(readFileSync(file, 'utf8')).toBe('1');
 });
 
+test.each([
+  ['jsonStore', jsonStore, 'onCorrupt, indent'],
+  ['jsonlStore', jsonlStore, 'onTorn'],
+] as const)('%s() refuses an empty path and options that it has not', (_, make, own) => {
+  const refused = (message: string) =>
+    expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message });
+  expect(() => make('')).toThrow(refused('the path of a file must not be empty'));
+  for (const name of ['timout', 'mode']) {
+    expect(() => make('file', { [name]: 1 } as object)).toThrow(
+      refused(
+        `there is no option ${name}: there are timeout, lease, leakCheck, label, lockPath, schema, ${own}`,
+      ),
+    );
+  }
+  make('file', { timeout: undefined, mode: undefined } as object);
+});
+
 test('an error of a toJSON() stays what it is', async () => {
   const mine = new RangeError('mine');
   const value = {

@@ -218,6 +218,13 @@ test('a label is shown to whoever waits', async () => {
   expect((await inspect(sessionFile)).holder?.label).toBe('append reply');
 });
 
+test('an empty path is refused, and not taken for the working directory', async () => {
+  const refused = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' };
+  await expect(acquireSessionWriteLock({ sessionFile: '' })).rejects.toMatchObject(refused);
+  await expect(acquireFileLock('', options())).rejects.toMatchObject(refused);
+  await expect(withFileLock('', options(), () => {})).rejects.toMatchObject(refused);
+});
+
 test('parent folders are made', async () => {
   const sessionFile = join(temporaryFolder(), 'agents', 'main', 'a.jsonl');
   await (await acquireSessionWriteLock({ sessionFile })).release();

@@ -74,12 +74,17 @@ export class JsonChangedError extends Error {
   }
 }
 
+/** The error for an argument that cannot be used (`ERR_INVALID_ARG_VALUE`). */
+export function unusable(message: string, cause?: unknown): TypeError {
+  const error = new TypeError(printable(message), cause === undefined ? undefined : { cause });
+  return Object.assign(error, { code: 'ERR_INVALID_ARG_VALUE' });
+}
+
 /**
  * The error for a value that has no JSON, such as `undefined` or one with a BigInt in it
  * (`ERR_INVALID_ARG_VALUE`).
  */
 export function withoutJson(path: string, value: unknown, why: string, cause?: unknown): TypeError {
   const shown = typeof value === 'object' ? 'this object' : String(value);
-  const message = printable(`${path} cannot hold ${shown}, which has no JSON${why}`);
-  return Object.assign(new TypeError(message, { cause }), { code: 'ERR_INVALID_ARG_VALUE' });
+  return unusable(`${path} cannot hold ${shown}, which has no JSON${why}`, cause);
 }

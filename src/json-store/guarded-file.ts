@@ -2,6 +2,7 @@ import { mkdir, readlink, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type FileLock, type LockOptions, withLock } from '../index.js';
+import { unusable } from './errors.js';
 import { removeLeftovers } from './temporary-file.js';
 
 /** What the stores can be told about their lock. */
@@ -10,6 +11,24 @@ export interface StoreLockOptions
 
 /** What works on the file while it is locked. */
 export type Guarded<T> = (path: string, lock: FileLock) => Promise<T>;
+
+const lockOptions = ['timeout', 'lease', 'leakCheck', 'label', 'lockPath'];
+
+// A misspelled one would be as good as none.
+function assertKnown(options: object, own: readonly string[]): void {
+  const known = [...lockOptions, ...own];
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined && !known.includes(name)) {
+      throw unusable(`there is no option ${name}: there are ${known.join(', ')}`);
+    }
+  }
+}
+
+function toPath(file: string | URL): string {
+  // Which would be the working directory.
+  if (file === '') throw unusable('the path of a file must not be empty');
+  return resolve(typeof file === 'string' ? file : fileURLToPath(file));
+}
 
 async function unlessMissing(path: Promise<string>): Promise<string | null> {
   try {
@@ -38,8 +57,10 @@ export class GuardedFile {
   #lastToken = 0n;
   #looked = false;
 
-  constructor(file: string | URL, options: StoreLockOptions) {
-    this.#file = resolve(typeof file === 'string' ? file : fileURLToPath(file));
+  /** The store has further options of its own. */
+  constructor(file: string | URL, options: StoreLockOptions, own: readonly string[]) {
+    this.#file = toPath(file);
+    assertKnown(options, own);
     const { timeout, lease, leakCheck, label, lockPath } = options;
     this.#options = { timeout, lease, leakCheck, label, lockPath };
   }

@@ -58,7 +58,7 @@ export class JsonStore<T> {
 
   /** @internal */
   constructor(file: string | URL, options: JsonStoreOptions<T>) {
-    this.#file = new GuardedFile(file, options);
+    this.#file = new GuardedFile(file, options, ['schema', 'onCorrupt', 'indent']);
     this.#options = options;
   }
 

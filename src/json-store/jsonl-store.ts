@@ -33,7 +33,7 @@ export class JsonlStore<T> {
 
   /** @internal */
   constructor(file: string | URL, options: JsonlStoreOptions<T>) {
-    this.#file = new GuardedFile(file, options);
+    this.#file = new GuardedFile(file, options, ['schema', 'onTorn']);
     this.#options = options;
   }
 

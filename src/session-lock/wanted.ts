@@ -34,6 +34,8 @@ export interface Wanted {
 
 /** The path as all spellings of its folder have it; the folder is made where there is none. */
 export async function normalize(file: string): Promise<string> {
+  // Which would be the working directory here: refused as whatever else is no path of a file.
+  if (file === '') return file;
   const path = resolve(file);
   await mkdir(dirname(path), { recursive: true });
   return join(await realpath(dirname(path)), basename(path));
