@@ -20,7 +20,11 @@ export interface LockErrorDetails {
  */
 export class LockError extends Error {
   override readonly name: string = 'LockError';
-  /** A stable identifier, to be compared instead of the message. */
+  /**
+   * A stable identifier, to be compared instead of the message. Of a plain `LockError` it is
+   * `ERR_LOCK_NOT_REGULAR` (no regular file is at the lock path) or `ERR_LOCK_FOREIGN_FILE` (the file has
+   * content of somebody else).
+   */
   readonly code: string;
   /** The path that was to be guarded, as the caller gave it. */
   readonly resource: string;

@@ -32,6 +32,7 @@ export class FileLock implements Disposable, AsyncDisposable {
   /** The lock file, absolute. */
   readonly lockPath: string;
   readonly mode: LockMode;
+  /** What the lock is for, as far as it is kept. */
   readonly label: string | null;
   /**
    * The fencing token: grows with each exclusive holder of this lock file, so that a store can
@@ -126,6 +127,8 @@ export class FileLock implements Disposable, AsyncDisposable {
    * @param lease ms; default: the lease that the lock has. Without one, this only checks.
    * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock is not held any more.
    * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when the lease is not a number above 0.
+   * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when a lock that had no lease gets
+   *   one and there is no thread to watch it: it is still held then, without one.
    */
   renew(lease: number = this.#hold.lease): void {
     if (lease === 0 && this.#hold.lease === 0) this.assertHeld();
@@ -166,7 +169,11 @@ export class FileLock implements Disposable, AsyncDisposable {
     this.#leave();
   }
 
-  /** As `release()`, but a lock that cannot be unlocked ends all the same, with an error. */
+  /**
+   * As `release()`, but a lock that cannot be unlocked ends all the same: its file is closed.
+   *
+   * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` where the operating system refused.
+   */
   [dispose](): void {
     try {
       this.release();
@@ -176,6 +183,7 @@ export class FileLock implements Disposable, AsyncDisposable {
     }
   }
 
+  /** The same through a promise, which nothing is waited for. */
   async [asyncDispose](): Promise<void> {
     this[dispose]();
   }

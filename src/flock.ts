@@ -12,7 +12,8 @@ const modes = { unlock: 0, shared: 1, exclusive: 2 } as const;
  * the shared lock (flock(2), "NOTES").
  *
  * @param fd a file descriptor, as `fs.openSync` or `FileHandle.fd` gives it.
- * @returns false when somebody else holds the lock.
+ * @param mode what to make of the lock that the file has, if any; to unlock what is not locked is no error.
+ * @returns false when somebody else holds the lock, else true.
  * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
  * @throws {Error} with Node's `code`, `errno` and `syscall` when the operating system refuses, for one
  *   `EBADF` for a closed descriptor.

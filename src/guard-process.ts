@@ -7,7 +7,7 @@ import { currentScope, lockOf, type Scope } from './scope.js';
 /** What `guardProcess` can be told. */
 export interface GuardOptions {
   /** How long a broken scope has to finish before it loses its lock, in ms. Default 1,000. */
-  grace?: number;
+  grace?: number | undefined;
 }
 
 const defaultGraceMs = 1_000;
@@ -41,7 +41,7 @@ function breakScope(scope: Scope, error: unknown, grace: number): void {
  * survives the error at all. Whether it does, is what it was without the guard.
  *
  * @returns a function that undoes it.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when grace is not a number of ms.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when grace is not a number of ms, 0 or more.
  *
  * @example In a server that logs unhandled rejections and lives on
  * ```ts

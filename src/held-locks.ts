@@ -4,9 +4,12 @@ import type { LockMode } from './options.js';
 
 /** A lock that this thread holds. */
 export interface HeldLock {
+  /** The guarded path, as it was given. */
   readonly resource: string;
+  /** The lock file, absolute. */
   readonly lockPath: string;
   readonly mode: LockMode;
+  /** What the lock is for. */
   readonly label: string | null;
   /** How long it has been held, in ms. */
   readonly ageMs: number;

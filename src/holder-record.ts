@@ -2,9 +2,11 @@
 export interface HolderRecord {
   /** `held` until the holder marks its release; stays `held` when it dies or loses its lease. */
   state: 'held' | 'free';
+  /** As that process knew itself, in its own pid namespace. */
   pid: number;
   /** Start of the process: clock ticks since boot on Linux, ms since 1970 elsewhere. */
   start: number;
+  /** The host name, cut to 64 bytes. */
   host: string;
   /** Changes with each boot; Linux only. */
   boot: string | null;
@@ -16,6 +18,7 @@ export interface HolderRecord {
   since: number;
   /** The lease in ms, or null. */
   lease: number | null;
+  /** What the lock was for. */
   label: string | null;
 }
 

@@ -43,8 +43,10 @@ export interface LockStatus {
  * The kernel is asked first; where it does not tell, the lock is tried for about a microsecond, in
  * which a `tryLock` elsewhere may find it held. The holder record only adds to what that shows.
  *
- * @param resource the guarded path.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @param resource the guarded path, or its `file:` URL.
+ * @returns how it was at that moment; a missing file or folder is no error.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use, and for options that do not
+ *   exist; a URL that is no path has one of Node's codes (`ERR_INVALID_URL_SCHEME` and the like).
  * @throws {LockError} (`ERR_LOCK_NOT_REGULAR`) when the lock file is not a regular file.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *

@@ -27,9 +27,11 @@ import { Waiter } from './waiter.js';
  * To hold it until the process ends, keep it in a property of `globalThis`: a lock that no code refers to
  * any more is freed by the garbage collector.
  *
- * @param resource the path to guard; it need not exist. The lock file stands beside it.
+ * @param resource the path to guard, or its `file:` URL; it need not exist. The lock file stands beside it,
+ *   in a folder that does.
  * @returns the lock, or null when it is held, or waited for, by somebody else.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use, and for options that do not
+ *   exist; a URL that is no path has one of Node's codes (`ERR_INVALID_URL_SCHEME` and the like).
  * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *
@@ -62,12 +64,14 @@ export function tryLock(resource: string | URL, options?: TryLockOptions): FileL
  * The lock belongs to whoever gets it; only `withLock` and `openScope` open a scope, in which a wait
  * for oneself is seen at once. Elsewhere it is seen when the event loop has run empty.
  *
- * @param resource the path to guard; it need not exist. The lock file stands beside it.
+ * @param resource the path to guard, or its `file:` URL; it need not exist. The lock file stands beside it,
+ *   in a folder that does.
  * @returns the held lock. Release it, or take it with `using`.
  * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
  * @throws {LockDeadlockError} (`EDEADLK`) when the wait could never end.
- * @throws `signal.reason` when the signal aborts.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws `signal.reason` when the signal aborts, or has aborted.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use, and for options that do not
+ *   exist; a URL that is no path has one of Node's codes (`ERR_INVALID_URL_SCHEME` and the like).
  * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *
@@ -92,11 +96,13 @@ export function lock(resource: string | URL, options?: LockOptions): Promise<Fil
 /**
  * Takes a lock and blocks this thread, with its event loop, until it is granted.
  *
- * @param resource the path to guard; it need not exist. The lock file stands beside it.
+ * @param resource the path to guard, or its `file:` URL; it need not exist. The lock file stands beside it,
+ *   in a folder that does.
  * @returns the held lock. Release it, or take it with `using`.
  * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
  * @throws {LockDeadlockError} (`EDEADLK`) when this very thread holds the lock without a lease.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use, and for options that do not
+ *   exist; a URL that is no path has one of Node's codes (`ERR_INVALID_URL_SCHEME` and the like).
  * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *

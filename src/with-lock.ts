@@ -13,7 +13,8 @@ export type LockScope<T> = (lock: FileLock) => T | PromiseLike<T>;
  * Runs a function while a lock is held, and releases it whatever the function does. When the lock is
  * lost meanwhile (lease, `releaseAll`), the promise rejects at once, even if the function never ends.
  *
- * @param resource the path to guard; it need not exist. The lock file stands beside it.
+ * @param resource the path to guard, or its `file:` URL; it need not exist. The lock file stands beside it,
+ *   in a folder that does.
  * @returns what the function returns.
  * @throws whatever the function throws. An error of the release itself is thrown when the function
  *   succeeded, and is a warning of the process when it did not.
@@ -21,8 +22,9 @@ export type LockScope<T> = (lock: FileLock) => T | PromiseLike<T>;
  * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
  * @throws {LockDeadlockError} (`EDEADLK`) when the wait could never end, for one because the calling
  *   async context holds the lock itself.
- * @throws `signal.reason` when the signal aborts while it waits.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws `signal.reason` when the signal aborts while it waits, or has aborted.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use, and for options that do not
+ *   exist; a URL that is no path has one of Node's codes (`ERR_INVALID_URL_SCHEME` and the like).
  * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *

@@ -125,6 +125,34 @@ describe('no thread to wait in', () => {
   );
 });
 
+needs('faults by LD_PRELOAD')(
+  'without a thread to watch a lease there is no lock, and none begins in one that is held',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    await setFault(actor, 'THREAD', errno.EAGAIN);
+    const outcome = await actor.run(({ holdfast, kept }, resource) => {
+      const codeOf = (body: () => unknown) => {
+        try {
+          body();
+          return 'none';
+        } catch (error) {
+          return (error as NodeJS.ErrnoException).code;
+        }
+      };
+      const code = codeOf(() => holdfast.tryLock(resource, { lease: 60_000 }));
+      kept['lock'] = holdfast.tryLock(resource);
+      return [code, codeOf(() => kept['lock'].renew(60_000)), kept['lock'].held];
+    }, resource);
+    expect(outcome).toEqual(['EAGAIN', 'EAGAIN', true]);
+    expect(tryLock(resource)).toBeNull();
+    await setFault(actor, 'THREAD', 0);
+    await actor.run(({ kept }) => kept['lock'].renew(1));
+    using next = await lock(resource);
+    expect(next.previousHolder?.pid).toBe(actor.pid);
+  },
+);
+
 needs('built-in modules that can be patched')(
   'a timeout is told although the file that names the holder cannot be closed',
   async () => {

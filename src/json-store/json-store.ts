@@ -65,7 +65,8 @@ export class JsonStore<T> {
   /**
    * The value, without the lock: it is never half written.
    *
-   * @throws {JsonFileError} (`ERR_JSON_FILE`) when the file is not JSON.
+   * @throws {JsonFileError} (`ERR_JSON_FILE`) when the file is not JSON. With `onCorrupt: 'backup'` the lock
+   *   is taken to move it, which may fail as for `update`.
    * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses the value.
    * @throws {Error} with Node's shape, `ENOENT` when there is no file.
    */
@@ -85,6 +86,7 @@ export class JsonStore<T> {
    *
    * @throws {JsonFileError} (`ERR_JSON_FILE`) when the file is not JSON and stays where it is.
    * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses the value.
+   * @throws {DOMException} (`DataCloneError`) when the fallback is needed and cannot be copied.
    * @throws {Error} with Node's shape when the operating system refuses.
    */
   async readOr(fallback: T): Promise<T> {
@@ -102,13 +104,16 @@ export class JsonStore<T> {
    * new one was published: it could not sync the folder, or not unlock.
    *
    * @returns the new value.
-   * @throws whatever the function throws.
+   * @throws whatever the function or the schema throws.
    * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock was lost meanwhile.
    * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
+   * @throws {LockDeadlockError} (`EDEADLK`) when the wait for the lock could never end.
+   * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
    * @throws {JsonChangedError} (`ERR_JSON_CHANGED`) when the file was changed meanwhile.
    * @throws {JsonFileError} (`ERR_JSON_FILE`) when the file is not JSON.
    * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses the old or the new value.
-   * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when the new value has no JSON.
+   * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when the new value has no JSON, or an option of the lock
+   *   cannot be used.
    * @throws {Error} with Node's shape, `ENOENT` when there is no file.
    */
   update(change: Change<T>): Promise<T> {
@@ -123,7 +128,8 @@ export class JsonStore<T> {
    * `initial`, which the function may change.
    *
    * @returns the new value.
-   * @throws what `update` throws, except for a missing file.
+   * @throws what `update` throws, except for a missing file; a `DOMException` (`DataCloneError`) when
+   *   `initial` is needed and cannot be copied.
    */
   updateOr(initial: T, change: Change<T>): Promise<T> {
     return this.#file.exclusively(async (path, lock) => {
@@ -152,6 +158,8 @@ export class JsonStore<T> {
    * @returns whether there was one.
    * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock was lost meanwhile.
    * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
+   * @throws {LockDeadlockError} (`EDEADLK`) when the wait for the lock could never end.
+   * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
    * @throws {Error} with Node's shape when the operating system refuses.
    */
   delete(): Promise<boolean> {
@@ -214,7 +222,10 @@ export class JsonStore<T> {
  * A JSON file that several processes read and change without losing an update and without anybody
  * seeing it half written, not even after a crash.
  *
- * @param filePath the file; it need not exist. Its lock file stands beside it.
+ * @param filePath the file, or its `file:` URL; it need not exist. Its lock file stands beside it.
+ * @returns the store. Nothing is opened, and no lock taken, before it is used.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for an empty path and for options that do not exist;
+ *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_URL_SCHEME` and the like for what is no path.
  *
  * @example Count the runs of a program
  * ```ts

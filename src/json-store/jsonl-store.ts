@@ -44,9 +44,13 @@ export class JsonlStore<T> {
    * @param entries an array is a list of entries; an entry that is an array itself goes into one.
    * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock was lost meanwhile.
    * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
+   * @throws {LockDeadlockError} (`EDEADLK`) when the wait for the lock could never end.
+   * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
    * @throws {JsonChangedError} (`ERR_JSON_CHANGED`) when the file was changed meanwhile.
    * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses an entry.
-   * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when an entry has no JSON.
+   * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when an entry has no JSON, or an option of the lock cannot
+   *   be used.
+   * @throws whatever `onTorn` or the schema throws.
    * @throws {Error} with Node's shape when the operating system refuses; nothing was appended then,
    *   unless `syscall` says that only the unlocking failed.
    */
@@ -97,13 +101,16 @@ export class JsonlStore<T> {
    * Replaces all entries by those that the function makes from them. Readers and a crash find the old
    * file or the new one, whole.
    *
-   * @throws whatever the function throws.
+   * @throws whatever the function or the schema throws; a `TypeError` when it does not give entries.
    * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock was lost meanwhile.
    * @throws {LockTimeoutError} (`ERR_LOCK_TIMEOUT`) when `timeout` ms are over.
+   * @throws {LockDeadlockError} (`EDEADLK`) when the wait for the lock could never end.
+   * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
    * @throws {JsonChangedError} (`ERR_JSON_CHANGED`) when the file was changed meanwhile.
    * @throws {JsonFileError} (`ERR_JSON_FILE`) at a line that is not JSON.
    * @throws {JsonSchemaError} (`ERR_JSON_SCHEMA`) when the schema refuses an entry.
-   * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when an entry has no JSON.
+   * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when an entry has no JSON, or an option of the lock cannot
+   *   be used.
    * @throws {Error} with Node's shape, `ENOENT` when there is no file.
    */
   async compact(compaction: Compaction<T>): Promise<void> {
@@ -196,7 +203,10 @@ function takeBack(fd: number, lock: FileLock, { from, to }: { from: number; to: 
  * A file of JSON lines, one entry a line, that several processes append to without tearing or losing
  * an entry. Appending costs the same however long the file is.
  *
- * @param filePath the file; it need not exist. Its lock file stands beside it.
+ * @param filePath the file, or its `file:` URL; it need not exist. Its lock file stands beside it.
+ * @returns the store. Nothing is opened, and no lock taken, before it is used.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for an empty path and for options that do not exist;
+ *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_URL_SCHEME` and the like for what is no path.
  *
  * @example The transcript of a chat
  * ```ts

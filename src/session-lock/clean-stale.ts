@@ -89,6 +89,7 @@ async function remove(lockPath: string): Promise<boolean> {
  * anything.
  *
  * @returns the locks, sorted by name; `cleaned` is empty. A missing folder has none.
+ * @throws {TypeError} (`ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`) when the folder is no path.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *
  * @example Which sessions are busy
@@ -108,6 +109,7 @@ export function inspectSessionLocks(params: { sessionsDir: string }): Promise<Se
  * holds now. Nothing depends on it: the next one to lock such a session gets it at once anyway.
  *
  * @returns the locks that were there, sorted by name, and those that were removed.
+ * @throws {TypeError} (`ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`) when the folder is no path.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *
  * @example At the start of a gateway

@@ -67,8 +67,8 @@ function wantedOf(file: string, options: FileLockOptions): Wanted {
  * @throws whatever the function throws.
  * @throws {FileLockTimeoutError} (`file_lock_timeout`) when the delays of `retries` are over.
  * @throws {LockLostError} (`ERR_LOCK_LOST`, `ERR_LOCK_EXPIRED`) when the lock was lost meanwhile.
- * @throws `signal.reason` when the signal aborts while it waits.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws `signal.reason` when the signal aborts while it waits, or has aborted.
+ * @throws {TypeError} (`ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
  * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *
@@ -114,8 +114,8 @@ export async function withFileLock<T>(
  * @param filePath the file to guard; its folder is created where there is none.
  * @returns the lock. Prefer `withFileLock`, which cannot forget to release it.
  * @throws {FileLockTimeoutError} (`file_lock_timeout`) when the delays of `retries` are over.
- * @throws `signal.reason` when the signal aborts while it waits.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
+ * @throws `signal.reason` when the signal aborts while it waits, or has aborted.
+ * @throws {TypeError} (`ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
  * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
  *

@@ -59,7 +59,7 @@ function wantedOf(params: SessionWriteLockParams): Wanted {
  *
  * @throws {SessionLockTimeoutError} (`file_lock_timeout`, reason `session_busy`) when `timeoutMs` is
  *   over.
- * @throws `signal.reason` when the signal aborts while it waits.
+ * @throws `signal.reason` when the signal aborts while it waits, or has aborted.
  * @throws {TypeError} (`ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`) for arguments it cannot use.
  * @throws {LockError} (`ERR_LOCK_FOREIGN_FILE`, `ERR_LOCK_NOT_REGULAR`) when the lock file is not one.
  * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when the operating system refuses.
