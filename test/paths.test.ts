@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
@@ -36,6 +37,17 @@ async function expectSameLock(resource: string, spelling: string | URL): Promise
   await Promise.all(tasks);
   expect(order).toEqual([0, 1, 2, 3]);
 }
+
+// The lock file stands beside the link, whatever that leads to.
+needs('symbolic links')('a linked folder and the folder itself are two locks', () => {
+  const resource = temporaryResource();
+  mkdirSync(resource);
+  symlinkSync(resource, `${resource}-link`, 'junction');
+  using held = tryLock(resource);
+  using other = tryLock(`${resource}-link/`);
+  expect(held?.held).toBe(true);
+  expect(other?.lockPath).toBe(`${resource}-link.flock`);
+});
 
 describe('the same lock is meant by', () => {
   test('a relative path', async () => {
