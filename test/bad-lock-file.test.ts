@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { lock, releaseAll, tryLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
@@ -109,6 +109,17 @@ describe('without permission', () => {
       resource,
       mode,
     );
+
+  // Opened for reading and writing a FIFO never blocks on Linux, for reading alone it would.
+  needs('root', 'mkfifo')('a FIFO that may only be read does not block', async () => {
+    const resource = temporaryResource();
+    chmodSync(dirname(resource), 0o755);
+    expect(spawnSync('mkfifo', ['-m', '444', `${resource}.flock`]).status).toBe(0);
+    const actor = await Actor.start(nobody);
+    await expect(attempt(actor, resource, 'shared')).rejects.toMatchObject({
+      code: 'ERR_LOCK_NOT_REGULAR',
+    });
+  });
 
   needs('root')('to create the lock file, it is EACCES', async () => {
     const folder = temporaryFolder();

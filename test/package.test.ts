@@ -1,5 +1,5 @@
 import { execSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
@@ -60,6 +60,15 @@ needs('npm')('the tarball has the built files and no sources, tests or build rec
   expect(
     paths.filter((path) => /^(src|test|bench|native|build|scripts)\/|\.gyp$/.test(path)),
   ).toEqual([]);
+});
+
+// node-addon-api's recipe sets 10.7 for whoever depends on it, after all but these conditions.
+test('the oldest macOS to build for is said where nothing else comes after it', (context) => {
+  const recipe = `${root}/binding.gyp`;
+  if (!existsSync(recipe)) context.skip('needs the checkout');
+  const [before, after] = readFileSync(recipe, 'utf8').split("'target_conditions': [");
+  expect(before).not.toContain('MACOSX_DEPLOYMENT_TARGET');
+  expect(after).toContain("'MACOSX_DEPLOYMENT_TARGET': '11.0'");
 });
 
 test('it is an ES module without side effects for Node 20.19 and later', () => {

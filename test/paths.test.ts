@@ -111,6 +111,22 @@ test('names of any script and with spaces work, and stay apart', () => {
   for (const lock of held) lock?.release();
 });
 
+// Windows has room for 260 characters, unless a program asks for more ("Maximum Path Length Limitation").
+test('paths of any length work', async () => {
+  const folder = join(temporaryFolder(), 'n'.repeat(100), 'n'.repeat(100), 'n'.repeat(100));
+  mkdirSync(folder, { recursive: true });
+  const actor = await Actor.start();
+  for (const length of [1, 200]) {
+    const resource = join(folder, 'r'.repeat(length));
+    const held = await lock(resource, { timeout: 1_000 });
+    await expect(isFree(actor, resource)).resolves.toBe(false);
+    const waiting = lock(resource);
+    held.release();
+    (await waiting).release();
+    await expect(isFree(actor, resource)).resolves.toBe(true);
+  }
+});
+
 test('lockPath names the lock file exactly', () => {
   const resource = temporaryResource();
   using held = tryLock(resource, { lockPath: `${resource}.other` });
@@ -185,16 +201,19 @@ test('with record: false nothing is written', () => {
 });
 
 describe('the permissions of a new lock file', () => {
-  const created = async (fileMode: number | undefined, umask: number): Promise<number> => {
+  const created = async (
+    options: { fileMode?: number } | undefined,
+    umask: number,
+  ): Promise<number> => {
     const resource = temporaryResource();
     const actor = await Actor.start();
     await actor.run(
-      ({ holdfast }, resource, fileMode, umask) => {
+      ({ holdfast }, resource, options, umask) => {
         process.umask(umask);
-        holdfast.tryLock(resource, fileMode === null ? {} : { fileMode })?.release();
+        holdfast.tryLock(resource, options ?? undefined)?.release();
       },
       resource,
-      fileMode ?? null,
+      options ?? null,
       umask,
     );
     return statSync(`${resource}.flock`).mode & 0o777;
@@ -203,13 +222,15 @@ describe('the permissions of a new lock file', () => {
   needs('POSIX permissions').each([
     [undefined, 0o022, 0o600],
     [undefined, 0o000, 0o600],
-    [undefined, 0o777, 0o600],
-    [0o664, 0o077, 0o664],
-    [0o640, 0o777, 0o640],
-    [0o666, 0o022, 0o666],
-    [0o400, 0o000, 0o400],
-  ])('with fileMode %o and a umask of %o are %o', async (fileMode, umask, expected) => {
-    expect(await created(fileMode, umask)).toBe(expected);
+    [{}, 0o022, 0o600],
+    [{}, 0o000, 0o600],
+    [{}, 0o777, 0o600],
+    [{ fileMode: 0o664 }, 0o077, 0o664],
+    [{ fileMode: 0o640 }, 0o777, 0o640],
+    [{ fileMode: 0o666 }, 0o022, 0o666],
+    [{ fileMode: 0o400 }, 0o000, 0o400],
+  ])('with options %o and a umask of %o are %o', async (options, umask, expected) => {
+    expect(await created(options, umask)).toBe(expected);
   });
 
   needs('POSIX permissions')('of one that is there are left alone', () => {
