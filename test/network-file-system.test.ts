@@ -70,6 +70,27 @@ needs('faults by LD_PRELOAD')('a lock excludes, waits, times out and is handed o
   expect(later?.held).toBe(true);
 });
 
+needs('faults by LD_PRELOAD').each([true, false])(
+  'an exclusive lock with record: %s has a descriptor that may write, also to look at it',
+  async (record) => {
+    const resource = temporaryResource();
+    const actor = await slowActor();
+    const states = await actor.run(
+      async ({ holdfast }, resource, record) => {
+        const held = await holdfast.lock(resource, { record });
+        held.release();
+        const again = holdfast.tryLock(resource, { record });
+        const during = await holdfast.inspect(resource);
+        again?.release();
+        return [during.state, (await holdfast.inspect(resource)).state];
+      },
+      resource,
+      record,
+    );
+    expect(states).toEqual(['exclusive', 'free']);
+  },
+);
+
 needs('faults by LD_PRELOAD')('a scope that waits for itself is told so, or nests', async () => {
   const resource = temporaryResource();
   const actor = await slowActor();
