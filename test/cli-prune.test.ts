@@ -3,18 +3,22 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  renameSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor, type Stage } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { holdfast, holdfastWith } from './helpers/cli.js';
+import { faults } from './helpers/faults.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { moduleCommand, start } from './helpers/program.js';
+import { moduleCommand, type Program, start } from './helpers/program.js';
 import { rounds, slowness } from './helpers/slowness.js';
 
 /** A folder with lock files of all kinds; `held.flock` is held. */
@@ -125,6 +129,38 @@ needs('root')('holdfast prune says what it could not remove, and goes on', async
   expect(stderr).toMatch(/^holdfast: EACCES: [^\n]*unlink[^\n]*a\.flock'\n$/);
   expect(stdout).toMatch(/\nremoved 1\n$/);
 });
+
+/** Until this process has the file open. */
+async function untilOpen({ child }: Program, path: string): Promise<void> {
+  const linksTo = (fd: string) => {
+    try {
+      return readlinkSync(`/proc/${child.pid}/fd/${fd}`) === path;
+    } catch {
+      return false;
+    }
+  };
+  while (!readdirSync(`/proc/${child.pid}/fd`).some(linksTo)) await nextTurn();
+}
+
+needs('faults by LD_PRELOAD', '/proc')(
+  'holdfast prune leaves a lock file alone that replaced the one that it locks',
+  async () => {
+    const folder = temporaryFolder();
+    const go = join(temporaryFolder(), 'go');
+    const path = join(folder, 'a.flock');
+    tryLock(join(folder, 'a'))?.release();
+    const env = { ...process.env, ...faults, FAULT_LOCK_UNTIL: go };
+    const pruning = holdfastWith({ env }, 'prune', folder);
+    await untilOpen(pruning, path);
+    // By name it is no lock file.
+    renameSync(path, join(folder, 'moved'));
+    using held = tryLock(join(folder, 'a'));
+    writeFileSync(go, '');
+    expect(await pruning.ended).toMatchObject({ code: 0, stdout: 'removed 0, kept 1 held\n' });
+    expect(held?.held).toBe(true);
+    expect(filesIn(folder)).toEqual(['a.flock', 'moved']);
+  },
+);
 
 test('holdfast prune needs one folder', async () => {
   const file = join(temporaryFolder(), 'file');
