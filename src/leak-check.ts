@@ -6,7 +6,7 @@ import { longestTimer } from './options.js';
 import { onNestedLeak } from './owners.js';
 import { printable } from './printable.js';
 import { onLeak } from './remains.js';
-import { traceLeak } from './tracing.js';
+import { traceLeak, traceRelease } from './tracing.js';
 
 /** At most one collection in this many ms for the whole process, when it is done in the background. */
 const backgroundIntervalMs = 60_000;
@@ -45,6 +45,7 @@ function report(leak: Hold, what: string): void {
 onLeak((hold) => {
   watched.delete(hold);
   report(hold, 'lock');
+  traceRelease(hold);
 });
 onNestedLeak(({ hold, label, since, stack }, outerLives) => {
   // Else it is the lock itself that leaked, or there is none any more.

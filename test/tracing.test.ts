@@ -217,6 +217,20 @@ test('a leak is traced', async () => {
   expect(seen.find(([name]) => name === 'holdfast:leak')?.[1]).toMatchObject({ resource });
 });
 
+// Whoever counts what is held, or keeps a span open for it, would never see the end of this one.
+test('a hold that was leaked is traced to its end', async () => {
+  const resource = temporaryResource();
+  tryLock(resource);
+  while (!seenNames().includes('holdfast:leak')) await reclaimLeaked();
+  const own = seen.filter(([, message]) => message.resource === resource);
+  expect(own.map(([name]) => name.replace(/^tracing:/, ''))).toEqual([
+    'holdfast:hold:start',
+    'holdfast:leak',
+    'holdfast:hold:asyncEnd',
+  ]);
+  expect(own[2]?.[1]).toBe(own[0]?.[1]);
+});
+
 test('the channels are those that node:diagnostics_channel makes of holdfast:wait and holdfast:hold', () => {
   expect(tracingChannel('holdfast:wait').start.name).toBe(names[0]);
   expect(tracingChannel('holdfast:hold').asyncEnd.name).toBe(names[4]);
