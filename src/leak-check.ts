@@ -31,8 +31,8 @@ function report(leak: Hold, what: string): void {
   process.emitWarning(
     printable(
       `the ${what} on ${leak.resource}${label} was leaked: nothing refers to its holder any more. ` +
-        `It was freed after ${seconds} s. Use withLock() or a using block, or keep the lock in a property ` +
-        `of globalThis to hold it until the process ends.`,
+        `It was freed after ${seconds} s. Either its scope awaited what never comes, or it was taken without ` +
+        `withLock() or a using block: keep it in a property of globalThis to hold it until the process ends.`,
     ),
     {
       type: 'LockLeakWarning',
