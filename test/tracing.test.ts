@@ -205,7 +205,8 @@ test('the end of a lease is traced', async () => {
   const resource = temporaryResource();
   const leased = tryLock(resource, { lease: 10 });
   await using _ = await lock(resource);
-  expect(seenNames()).toContain('holdfast:expire');
+  // On a busy machine the lease is over before the lock is asked for, and the message still on its way.
+  while (!seenNames().includes('holdfast:expire')) await new Promise(setImmediate);
   expect(leased?.held).toBe(false);
 });
 
