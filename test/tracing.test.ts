@@ -210,6 +210,23 @@ test('the end of a lease is traced', async () => {
   expect(leased?.held).toBe(false);
 });
 
+// Where the event loop was blocked, the holder asks before the watchdog's message arrives.
+test.each<[string, (held: FileLock) => void]>([
+  ['release()', (held) => held.release()],
+  ['assertHeld()', (held) => expect(() => held.assertHeld()).toThrow('ran out')],
+  ['renew()', (held) => expect(() => held.renew()).toThrow('ran out')],
+])('the end of a lease that %s finds out is traced, once', async (_, findOut) => {
+  const held = tryLock(temporaryResource(), { lease: 1 }) as FileLock;
+  while (held.held);
+  findOut(held);
+  await new Promise(setImmediate);
+  expect(seenNames()).toEqual([
+    'holdfast:hold:start',
+    'holdfast:expire',
+    'holdfast:hold:asyncEnd',
+  ]);
+});
+
 test('a leak is traced', async () => {
   const resource = temporaryResource();
   tryLock(resource);
