@@ -12,7 +12,7 @@ import type { NestedQueue } from './nested-queue.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
 import { type Loss, type LossCause, leavePlace, type Place } from './owners.js';
 import { errorFrom } from './system-error.js';
-import { traceHold, traceRelease } from './tracing.js';
+import { traceExpire, traceHold, traceRelease } from './tracing.js';
 
 /**
  * A held lock. It ends with `release()`, with the `using` block or the `withLock` scope that it
@@ -245,6 +245,7 @@ export class FileLock implements Disposable, AsyncDisposable {
     for (const owner of owners) owner.#lose(error);
     if (cause === 'releaseAll') file.forceUnlock();
     else file.revoke();
+    if (cause === 'lease') traceExpire(this.#hold);
     this.ended();
     for (const listeners of told) {
       for (const listener of listeners) listener(error);

@@ -6,7 +6,7 @@ import { longestTimer } from './options.js';
 import { onNestedLeak } from './owners.js';
 import { printable } from './printable.js';
 import { onLeak } from './remains.js';
-import { traceLeak } from './tracing.js';
+import { traceLeak, traceRelease } from './tracing.js';
 
 /** At most one collection in this many ms for the whole process, when it is done in the background. */
 const backgroundIntervalMs = 60_000;
@@ -31,8 +31,8 @@ function report(leak: Hold, what: string): void {
   process.emitWarning(
     printable(
       `the ${what} on ${leak.resource}${label} was leaked: nothing refers to its holder any more. ` +
-        `It was freed after ${seconds} s. Use withLock() or a using block, or keep the lock in a property ` +
-        `of globalThis to hold it until the process ends.`,
+        `It was freed after ${seconds} s. Either its scope awaited what never comes, or it was taken without ` +
+        `withLock() or a using block: keep it in a property of globalThis to hold it until the process ends.`,
     ),
     {
       type: 'LockLeakWarning',
@@ -45,6 +45,7 @@ function report(leak: Hold, what: string): void {
 onLeak((hold) => {
   watched.delete(hold);
   report(hold, 'lock');
+  traceRelease(hold);
 });
 onNestedLeak(({ hold, label, since, stack }, outerLives) => {
   // Else it is the lock itself that leaked, or there is none any more.

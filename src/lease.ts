@@ -54,8 +54,9 @@ export function forgetLease(hold: Hold): void {
 
 function expire(hold: Hold): void {
   if (hold.ended) return;
-  traceExpire(hold);
-  LockFile.ownerOf(hold)?.takeAway('lease');
+  const owner = LockFile.ownerOf(hold);
+  if (owner !== undefined) owner.takeAway('lease');
+  else traceExpire(hold);
 }
 
 // What was leaked will not be renewed: whoever waits for its scope need not wait for the lease to end.

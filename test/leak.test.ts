@@ -177,7 +177,7 @@ test('a leak is reported once, with its age, and with who took the lock where ca
   expect(warnings).toEqual([
     {
       message: expect.stringMatching(
-        /the lock on .*[\\/]resource \("forgotten \ufffd\[31m"\) was leaked.* freed after \d+\.\d s/,
+        /the lock on .*[\\/]resource \("forgotten \ufffd\[31m"\) was leaked.* freed after \d+\.\d s\. Either its scope awaited what never comes, or it was taken without withLock\(\)/,
       ),
       detail: expect.stringContaining('takeAndForget'),
     },
