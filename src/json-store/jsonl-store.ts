@@ -1,4 +1,4 @@
-import { type BigIntStats, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import { type BigIntStats, constants, fstatSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
@@ -8,6 +8,7 @@ import { readLines } from './json-lines.js';
 import { parseJson, toJson } from './json-text.js';
 import { type LastLine, lastLine } from './last-line.js';
 import { assertNewest, replaceFile } from './replace-file.js';
+import { shorten } from './shorten.js';
 import { type StandardSchema, validate } from './standard-schema.js';
 import { syncData } from './sync.js';
 import { closeSynced, synced } from './temporary-file.js';
@@ -66,7 +67,7 @@ export class JsonlStore<T> {
           if (size > 0) await syncData(handle.fd);
           else await synced(dirname(path), () => syncData(handle.fd));
         } catch (error) {
-          takeBack(handle.fd, lock, end);
+          takeBack(path, handle.fd, lock, end);
           throw error;
         }
       } finally {
@@ -162,9 +163,9 @@ export class JsonlStore<T> {
     lock.renew();
     const { size, nlink } = fstatSync(fd);
     if (size !== last.end || nlink === 0) throw new JsonChangedError(path);
-    if (!last.whole) ftruncateSync(fd, last.start);
+    if (!last.whole) shorten(path, fd, last.start);
     const from = last.whole ? last.end : last.start;
-    writeWhole(fd, bytes, from);
+    writeWhole(path, fd, bytes, from);
     return { from, to: from + bytes.length };
   }
 }
@@ -174,21 +175,26 @@ function isBlank(line: Buffer): boolean {
 }
 
 // A disk that is full takes a part: that part must not stay.
-function writeWhole(fd: number, bytes: Buffer, before: number): void {
+function writeWhole(path: string, fd: number, bytes: Buffer, before: number): void {
   let done = 0;
   try {
     while (done < bytes.length) done += writeSync(fd, bytes, done);
   } catch (error) {
-    if (done > 0) ftruncateSync(fd, before);
+    if (done > 0) shorten(path, fd, before);
     throw error;
   }
 }
 
 // What did not reach the disk was not appended, or whoever tries again appends it twice. It is left where
 // somebody else may have appended since.
-function takeBack(fd: number, lock: FileLock, { from, to }: { from: number; to: number }): void {
+function takeBack(
+  path: string,
+  fd: number,
+  lock: FileLock,
+  { from, to }: { from: number; to: number },
+): void {
   try {
-    if (lock.held && fstatSync(fd).size === to) ftruncateSync(fd, from);
+    if (lock.held && fstatSync(fd).size === to) shorten(path, fd, from);
   } catch {}
 }
 

@@ -102,3 +102,25 @@ export function refuseToClose(code: Code): void {
     throw refusal(code, 'close');
   });
 }
+
+/** Refuses to shorten files through descriptors that append, as Windows does and Wine does not, until `allow()`. */
+export function refuseToShortenAppending(): void {
+  const { open } = promises;
+  const { ftruncateSync } = fs;
+  const appending = new Set<number>();
+  promises.open = async (...args: Parameters<typeof open>) => {
+    const handle = await open(...args);
+    if (typeof args[1] === 'number' && (args[1] & fs.constants.O_APPEND) !== 0)
+      appending.add(handle.fd);
+    return handle;
+  };
+  fs.ftruncateSync = (fd, size) => {
+    if (appending.has(fd)) throw refusal('EPERM', 'ftruncate');
+    ftruncateSync(fd, size);
+  };
+  restores.push(
+    () => Object.assign(promises, { open }),
+    () => Object.assign(fs, { ftruncateSync }),
+  );
+  syncBuiltinESMExports();
+}
