@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { lock, lockSync, tryLock, withLock } from 'holdfast';
 import { afterEach, describe, expect, type TestContext } from 'vitest';
 import { temporaryResource } from '../helpers/folder.js';
@@ -95,7 +95,7 @@ describe.for([
     const order: number[] = [];
     const waits = [1, 2, 3].map((number) => withLock(resource, () => order.push(number)));
     // By another path they are in another queue, until both know which file it is.
-    const lockPath = `${dirname(resource)}/./resource.flock`;
+    const lockPath = join(dirname(resource), 'RESOURCE.flock');
     const elsewhere = withLock(resource, { lockPath }, ({ held }) => held);
     child.kill();
     await Promise.all(waits);
