@@ -8,6 +8,7 @@ import { readLines } from './json-lines.js';
 import { parseJson, toJson } from './json-text.js';
 import { type LastLine, lastLine } from './last-line.js';
 import { assertNewest, replaceFile } from './replace-file.js';
+import { retryBusy } from './retry-busy.js';
 import { shorten } from './shorten.js';
 import { type StandardSchema, validate } from './standard-schema.js';
 import { syncData } from './sync.js';
@@ -57,7 +58,7 @@ export class JsonlStore<T> {
       const lines = Buffer.from(await this.#toLines(list, path));
       if (lines.length === 0) return;
       const { O_RDWR, O_APPEND, O_CREAT } = constants;
-      const handle = await open(path, O_RDWR | O_APPEND | O_CREAT, 0o600);
+      const handle = await retryBusy(() => open(path, O_RDWR | O_APPEND | O_CREAT, 0o600));
       try {
         const { size } = await handle.stat();
         const last = await lastLine(handle, size);
@@ -86,7 +87,7 @@ export class JsonlStore<T> {
    */
   async *read(): AsyncGenerator<T, void, undefined> {
     const path = await this.#file.path();
-    const handle = await open(path, 'r');
+    const handle = await retryBusy(() => open(path, 'r'));
     try {
       yield* this.#entries(handle, path);
     } finally {
@@ -116,7 +117,7 @@ export class JsonlStore<T> {
   }
 
   async #readAll(path: string): Promise<{ entries: T[]; version: BigIntStats }> {
-    const handle = await open(path, 'r');
+    const handle = await retryBusy(() => open(path, 'r'));
     try {
       const version = await handle.stat({ bigint: true });
       const entries: T[] = [];

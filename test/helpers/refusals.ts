@@ -95,6 +95,26 @@ export function refuseToOpen(path: string, code: Code): void {
   syncBuiltinESMExports();
 }
 
+/** Makes the first calls fail that name this path, until `allow()`. */
+export function refuseAtFirst(
+  name: 'open' | 'unlink' | 'renameSync' | 'unlinkSync',
+  path: string,
+  code: Code,
+): void {
+  const owner = (name.endsWith('Sync') ? fs : promises) as unknown as Record<string, Callable>;
+  const real = owner[name] as Callable;
+  let left = 2;
+  owner[name] = (...args) => {
+    if (args[0] !== path || left === 0) return real(...args);
+    left -= 1;
+    throw refusal(code, name);
+  };
+  restores.push(() => {
+    owner[name] = real;
+  });
+  syncBuiltinESMExports();
+}
+
 /** Makes closing of such handles fail, which are closed all the same. */
 export function refuseToClose(code: Code): void {
   onHandles('close', (real) => async () => {
