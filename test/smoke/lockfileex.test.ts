@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { lock, lockSync, tryLock, withLock } from 'holdfast';
 import { afterEach, describe, expect, type TestContext } from 'vitest';
+import { holdfast } from '../helpers/cli.js';
 import { temporaryResource } from '../helpers/folder.js';
 import { needs } from '../helpers/needs.js';
 import { patience } from '../helpers/slowness.js';
@@ -72,6 +73,18 @@ describe.for([
     await holdElsewhere(`${resource}.flock`, [how], context);
     for (const mode of ['exclusive', 'shared', 'exclusive'] as const) {
       expect(tryLock(resource, { mode })).toBeNull();
+    }
+  });
+
+  test('holdfast run ends as one that did not get the lock', async (context) => {
+    const path = `${temporaryResource()}.flock`;
+    await holdElsewhere(path, [how], context);
+    for (const mode of ['-x', '-s']) {
+      const { code, stderr } = await holdfast('run', mode, '-nE9', path, '-c', 'exit 0').ended;
+      expect({ code, stderr }).toEqual({
+        code: 9,
+        stderr: expect.stringContaining('was not locked'),
+      });
     }
   });
 
