@@ -97,7 +97,7 @@ export function refuseToOpen(path: string, code: Code): void {
 
 /** Makes the first calls fail that name this path, until `allow()`. */
 export function refuseAtFirst(
-  name: 'open' | 'unlink' | 'renameSync' | 'unlinkSync',
+  name: 'open' | 'unlink' | 'openSync' | 'renameSync' | 'unlinkSync',
   path: string,
   code: Code,
 ): void {
