@@ -37,16 +37,15 @@ std::wstring ToUtf16(const std::string& text) {
   return wide;
 }
 
-// Only the \\?\ form of a path may be longer than MAX_PATH, and that form is taken literally: it
-// must be absolute and have backslashes.
+// The \\?\ form, as Node's own functions name files: it is taken literally, so no name is that of a
+// device (NUL, con.txt), none loses dots or spaces at its end, and none is too long. The path has
+// to be one that path.resolve() gave, absolute and with backslashes.
 std::wstring ToSystemPath(const std::string& path) {
   const std::wstring wide = ToUtf16(path);
-  if (wide.size() < MAX_PATH || wide.compare(0, 4, L"\\\\?\\") == 0) return wide;
-  std::wstring full(GetFullPathNameW(wide.c_str(), 0, nullptr, nullptr), L'\0');
-  full.resize(
-      GetFullPathNameW(wide.c_str(), static_cast<DWORD>(full.size()), full.data(), nullptr));
-  if (full.compare(0, 2, L"\\\\") == 0) return L"\\\\?\\UNC" + full.substr(1);
-  return L"\\\\?\\" + full;
+  const std::wstring start = wide.substr(0, 4);
+  if (start == L"\\\\?\\" || start == L"\\\\.\\") return wide;
+  if (start.compare(0, 2, L"\\\\") == 0) return L"\\\\?\\UNC" + wide.substr(1);
+  return L"\\\\?\\" + wide;
 }
 
 // What a failed CreateFileW means. Contended: somebody has the file open without sharing it, or it

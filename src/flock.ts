@@ -9,7 +9,8 @@ const modes = { unlock: 0, shared: 1, exclusive: 2 } as const;
  *
  * Every descriptor of the same open file (duplicated or inherited by a child) shares the lock, and
  * closing the last one frees it (flock(2)). On Linux a failed change from shared to exclusive loses
- * the shared lock (flock(2), "NOTES").
+ * the shared lock (flock(2), "NOTES"). On Windows the locks of one open file add up instead: unlock it before
+ * another mode, or `'exclusive'` once more, or its own lock is in the way (LockFileEx).
  *
  * @param fd a file descriptor, as `fs.openSync` or `FileHandle.fd` gives it.
  * @param mode what to make of the lock that the file has, if any; to unlock what is not locked is no error.

@@ -179,8 +179,14 @@ async function probe({ handle, refusal }: Opened, lockPath: string) {
 }
 
 async function readRecord(handle: FileHandle): Promise<HolderRecord | null> {
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(recordBytes), 0, recordBytes, 0);
-  return parseHolderRecord(buffer.toString('utf8', 0, bytesRead));
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(recordBytes), 0, recordBytes, 0);
+    return parseHolderRecord(buffer.toString('utf8', 0, bytesRead));
+  } catch (error) {
+    // Windows lets nobody read what another program has locked as a whole.
+    if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+    return null;
+  }
 }
 
 function isSame(one: HolderRecord | null, other: HolderRecord | null): boolean {

@@ -153,12 +153,15 @@ function toPath(name: string, value: unknown): string {
   return path;
 }
 
+const onWindows = process.platform === 'win32';
+
 // The working directory may change while the lock is waited for, and a slash, `.` or `..` at the end
-// would put the lock file into the folder instead of beside it.
+// would put the lock file into the folder instead of beside it. On Windows paths may begin with
+// whatever drive is current, and the addon passes them on literally (native/file_lock_win.cc).
 function absolute(path: string): string {
   const last = path.charCodeAt(path.length - 1);
   const named = last !== 0x2f && last !== 0x5c && last !== 0x2e;
-  return named && isAbsolute(path) ? path : resolve(path);
+  return named && !onWindows && isAbsolute(path) ? path : resolve(path);
 }
 
 function toMode(value: unknown): LockMode {

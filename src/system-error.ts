@@ -57,9 +57,12 @@ export function fileSystemOf(path: string): string | null {
   }
 }
 
+// `\\server\share` or `\\?\UNC\server\share`, but not `\\?\C:\` nor `\\.\C:\`.
+const sharedFolder = /^\\\\(?:[^?.]|\?\\UNC\\)/i;
+
 /** Whether opening and locking may take long there: decided by the file system's type. */
 export function isRemote(path: string): boolean {
-  if (process.platform === 'win32') return path.startsWith('\\\\') && !path.startsWith('\\\\?\\');
+  if (process.platform === 'win32') return sharedFolder.test(path);
   const name = fileSystemOf(path);
   return name !== null && remote.has(name);
 }

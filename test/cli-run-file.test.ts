@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { constants as system } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { untilBlocked } from './helpers/blocked.js';
@@ -46,6 +46,29 @@ needs('/proc', 'sh').each(['run', 'run --inherit'])(
       expect(await ended).toMatchObject({ code: 7, stderr: '' });
   },
 );
+
+needs('files that are protected from writing')(
+  'holdfast run locks an empty file that may only be read, without a record',
+  async () => {
+    const file = lockFile();
+    writeFileSync(file, '', { mode: 0o444 });
+    const run = await holdfast('run', file, ...node('console.log("in")')).ended;
+    expect(run).toMatchObject({ code: 0, stderr: '' });
+    expect(readFileSync(file, 'utf8')).toBe('');
+  },
+);
+
+needs('Windows')('holdfast run says how to run what is for the shell', async () => {
+  const file = lockFile();
+  const script = join(dirname(file), 'script.cmd');
+  writeFileSync(script, '@echo in\r\n');
+  for (const name of [script, script.slice(0, -4)]) {
+    const { code, stderr } = await holdfast('run', file, '--', name).ended;
+    expect({ code, stderr }).toEqual({ code: 69, stderr: expect.stringContaining('needs -c') });
+  }
+  const run = await holdfast('run', file, '-c', `"${script}"`).ended;
+  expect(run).toEqual({ code: 0, stdout: 'in\r\n', stderr: '' });
+});
 
 needs('Windows')('holdfast run locks the program that it runs', async () => {
   const file = join(temporaryFolder(), 'program.exe');

@@ -6,6 +6,7 @@ import { faults } from './helpers/faults.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { moduleCommand, start } from './helpers/program.js';
+import { onHandles } from './helpers/refusals.js';
 
 test('inspect needs no permission to write', async () => {
   const resource = temporaryResource();
@@ -17,6 +18,20 @@ test('inspect needs no permission to write', async () => {
   expect((await inspect(resource)).state).toBe('exclusive');
   closeSync(fd);
 });
+
+// On Windows a lock on the whole file keeps others from reading it; Wine lets them.
+needs('built-in modules that can be patched')(
+  'inspect tells of a holder who lets nobody read the file',
+  async () => {
+    const lockPath = temporaryResource();
+    using held = tryLock('x', { lockPath });
+    onHandles('read', () => async () => {
+      throw Object.assign(new Error('on purpose'), { code: 'EBUSY' });
+    });
+    expect(held?.held).toBe(true);
+    expect(await inspect('x', { lockPath })).toMatchObject({ state: 'exclusive', crashed: false });
+  },
+);
 
 needs('root', '/proc')('inspect names the holder of a file that it may not open', async () => {
   const folder = temporaryFolder('/tmp');

@@ -3,7 +3,14 @@ import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { allow, onHandles, refuseToClose, refuseToOpen, refuseToSync } from './helpers/refusals.js';
+import {
+  allow,
+  onHandles,
+  refuseToClose,
+  refuseToOpen,
+  refuseToShortenAppending,
+  refuseToSync,
+} from './helpers/refusals.js';
 
 const { jsonlStore, jsonStore } = await import('holdfast/json-store');
 
@@ -37,6 +44,17 @@ patched.each([
   allow();
   await store.append({ n: 4 });
   expect(textOf(file).trimEnd().split('\n').at(-1)).toBe('{"n":4}');
+});
+
+patched('a torn line is cut off where what appends cannot shorten the file (Windows)', async () => {
+  const file = temporaryFile('{"n":1}\n{"n":');
+  refuseToShortenAppending();
+  const store = jsonlStore<{ n: number }>(file);
+  await store.append({ n: 2 });
+  expect(textOf(file)).toBe('{"n":1}\n{"n":2}\n');
+  refuseToSync('fdatasync', 'ENOSPC');
+  await expect(store.append({ n: 3 })).rejects.toMatchObject({ code: 'ENOSPC' });
+  expect(textOf(file)).toBe('{"n":1}\n{"n":2}\n');
 });
 
 patchedFolders('a new file whose folder cannot be synced stays empty', async () => {

@@ -11,7 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative, sep, toNamespacedPath } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { lock, tryLock, withLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
@@ -76,6 +76,26 @@ describe('the same lock is meant by', () => {
     mkdirSync(resource);
     await expectSameLock(resource, `${resource}/`);
     expect(existsSync(`${resource}.flock`)).toBe(true);
+  });
+
+  test('a path with slashes, or one that is told to be literal (Windows)', async () => {
+    const resource = temporaryResource();
+    await expectSameLock(resource, resource.replaceAll(sep, '/'));
+    await expectSameLock(resource, toNamespacedPath(resource));
+    await expectSameLock(resource, toNamespacedPath(resource).replaceAll(sep, '/'));
+  });
+
+  needs('Windows')('a path without its drive, and one in other letters', async () => {
+    const resource = temporaryResource();
+    const actor = await Actor.start({ cwd: dirname(resource) });
+    const drive = resource.slice(0, 2);
+    using held = await lock(resource);
+    expect(held.lockPath).toBe(`${resource}.flock`);
+    for (const spelling of [`${drive}resource`, resource.slice(2), resource.toUpperCase()]) {
+      await expect(isFree(actor, spelling)).resolves.toBe(false);
+    }
+    // Windows does not remove the folder that a process is in.
+    await actor.run(() => process.chdir('/'));
   });
 
   needs('symbolic links')('a path through a linked folder', async () => {

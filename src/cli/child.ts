@@ -33,6 +33,13 @@ function start(command: CommandLine, stdio: SpawnOptions['stdio']): ChildProcess
   return spawn(SHELL || '/bin/sh', ['-c', command.line], options);
 }
 
+function refusalOf(command: CommandLine, code: string | undefined): string {
+  const name = ('program' in command && command.program) || 'the command';
+  const scripted = onWindows && 'program' in command && (code === 'ENOENT' || code === 'EINVAL');
+  const advice = scripted ? '; a .cmd or .bat file, as npm is one, needs -c' : '';
+  return `failed to execute ${name}: ${code}${advice}`;
+}
+
 /**
  * Runs a command with this process's standard streams until it ends.
  *
@@ -64,8 +71,8 @@ export async function runToEnd(
     abort?.addEventListener('abort', () => started.kill('SIGTERM'));
     return await exited;
   } catch (error) {
-    const { code, path } = error as NodeJS.ErrnoException;
-    complain(new Error(`failed to execute ${path ?? 'the command'}: ${code}`));
+    const { code } = error as NodeJS.ErrnoException;
+    complain(new Error(refusalOf(command, code)));
     return isOutOfResources(code) ? exitCode.osError : exitCode.unavailable;
   }
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { LockTimeoutError } from '../errors.js';
 import type { FileLock } from '../file-lock.js';
 import { isForeign, recordBytes } from '../holder-record.js';
-import { inspectLockFile } from '../inspect.js';
+import { inspectLockFile, type LockStatus } from '../inspect.js';
 import { lock } from '../lock.js';
 import { describeHolders } from '../lock-holder.js';
 import { status } from '../native.js';
@@ -106,6 +106,9 @@ function plan(args: string[]): Plan {
   };
 }
 
+// Windows says the first.
+const unwritable = new Set(['EPERM', 'EACCES', 'EROFS']);
+
 /** Whether a record may be written: not over other content, and not where this user must not write. */
 function takesRecord(path: string): boolean {
   try {
@@ -115,7 +118,7 @@ function takesRecord(path: string): boolean {
   } catch (error) {
     // One that is missing is made; what else is wrong is left to the lock.
     const { code = '' } = error as NodeJS.ErrnoException;
-    return code !== 'EACCES' && code !== 'EROFS';
+    return !unwritable.has(code);
   }
 }
 
@@ -163,10 +166,14 @@ function renewing(held: FileLock, lease: number): NodeJS.Timeout {
   }, interval);
 }
 
+const unseen: Pick<LockStatus, 'state' | 'holders'> = { state: 'exclusive', holders: [] };
+
 /** Why the lock was not granted: who holds it now. */
 async function conflict({ file, options: { timeout } }: Plan): Promise<string> {
   const after = timeout === 0 ? '' : ` after ${timeout / 1000} s`;
-  const { state, holders } = await inspectLockFile({ resource: file, lockPath: resolve(file) });
+  const details = { resource: file, lockPath: resolve(file) };
+  // Windows lets nobody look into a file that another program does not share.
+  const { state, holders } = await inspectLockFile(details).catch(() => unseen);
   const by =
     state === 'free' || state === 'missing' ? 'free again by now' : describeHolders(holders);
   return `${file} was not locked${after}: ${by}`;

@@ -6,6 +6,7 @@ import { JsonFileError } from './errors.js';
 import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
 import { parseJson, toJson } from './json-text.js';
 import { assertNewest, replaceFile, type Version } from './replace-file.js';
+import { retryBusy } from './retry-busy.js';
 import { type StandardSchema, validate } from './standard-schema.js';
 import { synced } from './temporary-file.js';
 
@@ -165,15 +166,16 @@ export class JsonStore<T> {
   delete(): Promise<boolean> {
     return this.#file.exclusively(async (path, lock) => {
       await assertNewest(path, lock);
-      return synced(dirname(path), () => {
+      const remove = () => {
         lock.renew();
         return removeIfThere(path);
-      });
+      };
+      return synced(dirname(path), () => retryBusy(remove));
     });
   }
 
   async #load(path: string): Promise<Loaded<T>> {
-    const handle = await open(path, 'r');
+    const handle = await retryBusy(() => open(path, 'r'));
     try {
       const version = await handle.stat({ bigint: true });
       const value = parseJson(await handle.readFile(), path);
@@ -190,10 +192,11 @@ export class JsonStore<T> {
       if (!this.#isToBeMoved(error)) throw error;
       const time = new Date().toISOString().replaceAll(':', '-');
       const backup = `${path}.corrupt-${time}-${lock.token}`;
-      await synced(dirname(path), () => {
+      const moveAside = () => {
         lock.renew();
         renameSync(path, backup);
-      });
+      };
+      await synced(dirname(path), () => retryBusy(moveAside));
       const { line, column, reason } = error;
       throw new JsonFileError(path, { line, column }, reason, backup);
     }

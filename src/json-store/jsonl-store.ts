@@ -1,4 +1,4 @@
-import { type BigIntStats, constants, fstatSync, ftruncateSync, writeSync } from 'node:fs';
+import { type BigIntStats, constants, fstatSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
@@ -8,6 +8,8 @@ import { readLines } from './json-lines.js';
 import { parseJson, toJson } from './json-text.js';
 import { type LastLine, lastLine } from './last-line.js';
 import { assertNewest, replaceFile } from './replace-file.js';
+import { retryBusy } from './retry-busy.js';
+import { shorten } from './shorten.js';
 import { type StandardSchema, validate } from './standard-schema.js';
 import { syncData } from './sync.js';
 import { closeSynced, synced } from './temporary-file.js';
@@ -60,7 +62,7 @@ export class JsonlStore<T> {
       const lines = Buffer.from(await this.#toLines(list, path));
       if (lines.length === 0) return;
       const { O_RDWR, O_APPEND, O_CREAT } = constants;
-      const handle = await open(path, O_RDWR | O_APPEND | O_CREAT, 0o600);
+      const handle = await retryBusy(() => open(path, O_RDWR | O_APPEND | O_CREAT, 0o600));
       try {
         const { size } = await handle.stat();
         const last = await lastLine(handle, size);
@@ -70,7 +72,7 @@ export class JsonlStore<T> {
           if (size > 0) await syncData(handle.fd);
           else await synced(dirname(path), () => syncData(handle.fd));
         } catch (error) {
-          takeBack(handle.fd, lock, end);
+          takeBack(path, handle.fd, lock, end);
           throw error;
         }
       } finally {
@@ -89,7 +91,7 @@ export class JsonlStore<T> {
    */
   async *read(): AsyncGenerator<T, void, undefined> {
     const path = await this.#file.path();
-    const handle = await open(path, 'r');
+    const handle = await retryBusy(() => open(path, 'r'));
     try {
       yield* this.#entries(handle, path);
     } finally {
@@ -122,7 +124,7 @@ export class JsonlStore<T> {
   }
 
   async #readAll(path: string): Promise<{ entries: T[]; version: BigIntStats }> {
-    const handle = await open(path, 'r');
+    const handle = await retryBusy(() => open(path, 'r'));
     try {
       const version = await handle.stat({ bigint: true });
       const entries: T[] = [];
@@ -169,9 +171,9 @@ export class JsonlStore<T> {
     lock.renew();
     const { size, nlink } = fstatSync(fd);
     if (size !== last.end || nlink === 0) throw new JsonChangedError(path);
-    if (!last.whole) ftruncateSync(fd, last.start);
+    if (!last.whole) shorten(path, fd, last.start);
     const from = last.whole ? last.end : last.start;
-    writeWhole(fd, bytes, from);
+    writeWhole(path, fd, bytes, from);
     return { from, to: from + bytes.length };
   }
 }
@@ -181,21 +183,26 @@ function isBlank(line: Buffer): boolean {
 }
 
 // A disk that is full takes a part: that part must not stay.
-function writeWhole(fd: number, bytes: Buffer, before: number): void {
+function writeWhole(path: string, fd: number, bytes: Buffer, before: number): void {
   let done = 0;
   try {
     while (done < bytes.length) done += writeSync(fd, bytes, done);
   } catch (error) {
-    if (done > 0) ftruncateSync(fd, before);
+    if (done > 0) shorten(path, fd, before);
     throw error;
   }
 }
 
 // What did not reach the disk was not appended, or whoever tries again appends it twice. It is left where
 // somebody else may have appended since.
-function takeBack(fd: number, lock: FileLock, { from, to }: { from: number; to: number }): void {
+function takeBack(
+  path: string,
+  fd: number,
+  lock: FileLock,
+  { from, to }: { from: number; to: number },
+): void {
   try {
-    if (lock.held && fstatSync(fd).size === to) ftruncateSync(fd, from);
+    if (lock.held && fstatSync(fd).size === to) shorten(path, fd, from);
   } catch {}
 }
 

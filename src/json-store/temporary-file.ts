@@ -1,6 +1,7 @@
 import { type FileHandle, open, readdir, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FileLock } from '../index.js';
+import { retryBusy } from './retry-busy.js';
 import { syncFile } from './sync.js';
 
 let count = 0;
@@ -20,7 +21,7 @@ export function temporaryPath(path: string, lock: FileLock): string {
 }
 
 async function removeIfThere(path: string): Promise<void> {
-  await unlink(path).catch((error) => {
+  await retryBusy(() => unlink(path)).catch((error) => {
     if (error.code !== 'ENOENT') throw error;
   });
 }

@@ -38,6 +38,27 @@ function isLeftOver(path: string, payload: OldPayload, staleMs: number): boolean
   return payload.token !== undefined || isOrphaned(path, payload, staleMs);
 }
 
+const busyOnWindows = new Set(['EPERM', 'EBUSY', 'EACCES']);
+const patienceMs = 1_000;
+
+/** With what Windows refuses because somebody else has the file open, or had it when it was deleted. */
+class Patience {
+  #since = Number.POSITIVE_INFINITY;
+
+  /** Throws what is no such refusal, and one that has lasted for too long. */
+  bear(error: unknown): void {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    const passing = process.platform === 'win32' && busyOnWindows.has(code);
+    this.#since = Math.min(this.#since, performance.now());
+    if (!passing || performance.now() - this.#since > patienceMs) throw error;
+  }
+
+  /** Nothing is refused any more. */
+  renew(): void {
+    this.#since = Number.POSITIVE_INFINITY;
+  }
+}
+
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   try {
     await sleep(ms, undefined, signal === undefined ? {} : { signal });
@@ -111,20 +132,27 @@ export class OldLock {
     lock: FileLock,
     { deadline, staleMs, signal, busy }: OldLockOptions,
   ): Promise<void> {
+    const patience = new Patience();
     let isTakenOver = false;
     for (let polls = 1; ; polls += 1) {
-      if (createPayload(this.#path, ownPayload(this.#token))) {
-        this.#created = true;
-        if (!isTakenOver) return;
-        await pause(settleMs, signal);
-        if (readPayload(this.#path)?.token === this.#token) return;
-      }
       // Null: gone in this moment, or a link to nothing, which may stay.
-      const payload = readPayload(this.#path);
-      if (payload !== null && isLeftOver(this.#path, payload, staleMs || defaultStaleMs)) {
-        removePayload(this.#path);
-        isTakenOver = true;
-        continue;
+      let payload: OldPayload | null = null;
+      try {
+        if (createPayload(this.#path, ownPayload(this.#token))) {
+          this.#created = true;
+          if (!isTakenOver) return;
+          await pause(settleMs, signal);
+          if (readPayload(this.#path)?.token === this.#token) return;
+        }
+        payload = readPayload(this.#path);
+        if (payload !== null && isLeftOver(this.#path, payload, staleMs || defaultStaleMs)) {
+          removePayload(this.#path);
+          isTakenOver = true;
+          continue;
+        }
+        patience.renew();
+      } catch (error) {
+        patience.bear(error);
       }
       const left = deadline - performance.now();
       if (left <= 0) {

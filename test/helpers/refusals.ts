@@ -95,10 +95,52 @@ export function refuseToOpen(path: string, code: Code): void {
   syncBuiltinESMExports();
 }
 
+/** Makes the first calls fail that name this path, until `allow()`. */
+export function refuseAtFirst(
+  name: 'open' | 'unlink' | 'openSync' | 'renameSync' | 'unlinkSync',
+  path: string,
+  code: Code,
+): void {
+  const owner = (name.endsWith('Sync') ? fs : promises) as unknown as Record<string, Callable>;
+  const real = owner[name] as Callable;
+  let left = 2;
+  owner[name] = (...args) => {
+    if (args[0] !== path || left === 0) return real(...args);
+    left -= 1;
+    throw refusal(code, name);
+  };
+  restores.push(() => {
+    owner[name] = real;
+  });
+  syncBuiltinESMExports();
+}
+
 /** Makes closing of such handles fail, which are closed all the same. */
 export function refuseToClose(code: Code): void {
   onHandles('close', (real) => async () => {
     await real();
     throw refusal(code, 'close');
   });
+}
+
+/** Refuses to shorten files through descriptors that append, as Windows does and Wine does not, until `allow()`. */
+export function refuseToShortenAppending(): void {
+  const { open } = promises;
+  const { ftruncateSync } = fs;
+  const appending = new Set<number>();
+  promises.open = async (...args: Parameters<typeof open>) => {
+    const handle = await open(...args);
+    if (typeof args[1] === 'number' && (args[1] & fs.constants.O_APPEND) !== 0)
+      appending.add(handle.fd);
+    return handle;
+  };
+  fs.ftruncateSync = (fd, size) => {
+    if (appending.has(fd)) throw refusal('EPERM', 'ftruncate');
+    ftruncateSync(fd, size);
+  };
+  restores.push(
+    () => Object.assign(promises, { open }),
+    () => Object.assign(fs, { ftruncateSync }),
+  );
+  syncBuiltinESMExports();
 }

@@ -1,9 +1,10 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { lock, lockSync, tryLock, withLock } from 'holdfast';
 import { afterEach, describe, expect, type TestContext } from 'vitest';
+import { holdfast } from '../helpers/cli.js';
 import { temporaryResource } from '../helpers/folder.js';
 import { needs } from '../helpers/needs.js';
 import { patience } from '../helpers/slowness.js';
@@ -75,6 +76,18 @@ describe.for([
     }
   });
 
+  test('holdfast run ends as one that did not get the lock', async (context) => {
+    const path = `${temporaryResource()}.flock`;
+    await holdElsewhere(path, [how], context);
+    for (const mode of ['-x', '-s']) {
+      const { code, stderr } = await holdfast('run', mode, '-nE9', path, '-c', 'exit 0').ended;
+      expect({ code, stderr }).toEqual({
+        code: 9,
+        stderr: expect.stringContaining('was not locked'),
+      });
+    }
+  });
+
   test('those who wait keep to their timeouts and signals', async (context) => {
     const resource = temporaryResource();
     await holdElsewhere(`${resource}.flock`, [how], context);
@@ -95,7 +108,7 @@ describe.for([
     const order: number[] = [];
     const waits = [1, 2, 3].map((number) => withLock(resource, () => order.push(number)));
     // By another path they are in another queue, until both know which file it is.
-    const lockPath = `${dirname(resource)}/./resource.flock`;
+    const lockPath = join(dirname(resource), 'RESOURCE.flock');
     const elsewhere = withLock(resource, { lockPath }, ({ held }) => held);
     child.kill();
     await Promise.all(waits);
