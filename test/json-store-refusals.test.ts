@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { FileLock } from 'holdfast';
 import { expect } from 'vitest';
+import { descriptorsOf } from './helpers/descriptors.js';
 import { temporaryFolder } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import { allow, onHandles, refuseToClose, refuseToOpen, refuseToSync } from './helpers/refusals.js';
 
@@ -77,6 +80,53 @@ patched('an update that cannot be synced leaves the old file and nothing beside 
   expect(textOf(file)).toBe('{"n":1}');
   expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
 });
+
+needs('built-in modules that can be patched', '/proc')(
+  'neither what succeeds nor what fails leaves a descriptor open',
+  async () => {
+    const [lines, file] = [temporaryFile('{"n":1}\n'), temporaryFile('{"n":1}')];
+    await jsonlStore(lines).compact((entries) => entries);
+    await jsonStore(file).write(await jsonStore(file).read());
+    refuseToSync('fdatasync', 'EIO');
+    refuseToSync('fsync', 'EIO');
+    await expect(jsonlStore(lines).append({ n: 2 })).rejects.toMatchObject({ code: 'EIO' });
+    await expect(jsonStore(file).write({ n: 2 })).rejects.toMatchObject({ code: 'EIO' });
+    await expect(jsonStore(file).delete()).rejects.toMatchObject({ code: 'EIO' });
+    writeFileSync(file, '{');
+    await expect(jsonStore(file).read()).rejects.toMatchObject({ code: 'ERR_JSON_FILE' });
+    for (const path of [lines, file]) expect(descriptorsOf(null, dirname(path))).toBe(0);
+  },
+);
+
+patched(
+  'who lost the lock while it wrote is told so, though its temporary file is gone',
+  async () => {
+    const file = temporaryFile('{"n":1}');
+    let held: FileLock | undefined;
+    let goOn = () => {};
+    const written = new Promise<void>((resolve) => {
+      onHandles('writeFile', (real: (text: string) => unknown) => async (text) => {
+        await real(text);
+        resolve();
+        await new Promise<void>((done) => {
+          goOn = done;
+        });
+      });
+    });
+    const late = jsonStore(file, { lease: 30 }).update((_, lock) => {
+      held = lock;
+      return { n: 2 };
+    });
+    late.catch(() => {});
+    await written;
+    allow();
+    await lost((held as FileLock).signal);
+    await jsonStore(file).write({ n: 3 });
+    goOn();
+    await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+    expect(JSON.parse(textOf(file))).toEqual({ n: 3 });
+  },
+);
 
 patched.each(['{"n":1}\n{"n":2}\n{"n":', '{"n":1}\n{"n":2}', '1\n2\n'])(
   'reads that give less than was asked for cost no line of %j',

@@ -68,7 +68,10 @@ export function refuseToSync(name: 'fsync' | 'fdatasync', code: Code): void {
 }
 
 /** Replaces a method of file handles that are opened from now on, but for lock files, until `allow()`. */
-export function onHandles(name: 'read' | 'close', make: (real: Callable) => Replacement): void {
+export function onHandles(
+  name: 'read' | 'writeFile' | 'close',
+  make: (real: Callable) => Replacement,
+): void {
   const { open } = promises;
   promises.open = async (...args: Parameters<typeof open>) => {
     const handle = await open(...args);
