@@ -81,3 +81,19 @@ needs('strace(1)')(
     ]);
   },
 );
+
+needs('sh')('an append of which only a part finds room leaves nothing of it', async () => {
+  const file = join(temporaryFolder(), 'lines');
+  writeFileSync(file, '1\n');
+  const appending = `
+    import { jsonlStore } from ${JSON.stringify(entry)};
+    const lines = jsonlStore(process.argv[2]);
+    await lines.append([2, 'x'.repeat(3_000)]).catch(() => console.log('refused'));
+    await lines.append(3);
+  `;
+  // A disk that is full, for one process: 1 or 2 KiB a file. Not every runtime ignores the signal that tells so.
+  const limited = `trap '' XFSZ; ulimit -f 2; exec "$@"`;
+  const { ended } = start('sh', ['-c', limited, 'sh', ...moduleCommand(appending), file]);
+  expect(await ended).toEqual({ code: 0, stdout: 'refused\n', stderr: '' });
+  expect(readFileSync(file, 'utf8')).toBe('1\n3\n');
+});

@@ -1,12 +1,19 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { FileLock } from 'holdfast';
+import { type FileLock, withLock } from 'holdfast';
 import { expect } from 'vitest';
 import { descriptorsOf } from './helpers/descriptors.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
-import { allow, onHandles, refuseToClose, refuseToOpen, refuseToSync } from './helpers/refusals.js';
+import {
+  allow,
+  onHandles,
+  refuse,
+  refuseToClose,
+  refuseToOpen,
+  refuseToSync,
+} from './helpers/refusals.js';
 
 const { jsonlStore, jsonStore } = await import('holdfast/json-store');
 
@@ -40,6 +47,30 @@ patched.each([
   allow();
   await store.append({ n: 4 });
   expect(textOf(file).trimEnd().split('\n').at(-1)).toBe('{"n":4}');
+});
+
+patched('an append that cannot be synced is not taken back from under a later one', async () => {
+  const file = temporaryFile('{"n":1}\n');
+  refuseToSync('fdatasync', 'EIO', () => appendFileSync(file, '{"n":3}\n'));
+  await expect(jsonlStore(file).append({ n: 2 })).rejects.toMatchObject({ code: 'EIO' });
+  expect(textOf(file)).toBe('{"n":1}\n{"n":2}\n{"n":3}\n');
+});
+
+patched('an append that cannot be synced is not taken back without the lock', async () => {
+  const file = temporaryFile('{"n":1}\n');
+  const late = withLock(file, { lease: 200 }, async (held) => {
+    refuseToSync('fdatasync', 'EIO', () => lost(held.signal));
+    await jsonlStore(file).append({ n: 2 });
+  });
+  await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  expect(textOf(file)).toBe('{"n":1}\n{"n":2}\n');
+});
+
+patched('an append that can be neither synced nor taken back says what came first', async () => {
+  const file = temporaryFile('{"n":1}\n');
+  refuseToSync('fdatasync', 'ENOSPC');
+  refuse('ftruncateSync', file, 'EIO');
+  await expect(jsonlStore(file).append({ n: 2 })).rejects.toMatchObject({ code: 'ENOSPC' });
 });
 
 patchedFolders('a new file whose folder cannot be synced stays empty', async () => {

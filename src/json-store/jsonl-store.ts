@@ -173,13 +173,13 @@ function isBlank(line: Buffer): boolean {
   return line.every((byte) => byte <= 0x20);
 }
 
-// A disk that is full takes a part: that part must not stay.
+// A disk that is full takes a part: that part must not stay. Not every runtime tells of one.
 function writeWhole(fd: number, bytes: Buffer, before: number): void {
   let done = 0;
   try {
     while (done < bytes.length) done += writeSync(fd, bytes, done);
   } catch (error) {
-    if (done > 0) ftruncateSync(fd, before);
+    if (fstatSync(fd).size > before) ftruncateSync(fd, before);
     throw error;
   }
 }

@@ -31,7 +31,11 @@ export function allow(): void {
 afterEach(allow);
 
 /** Makes a synchronous function of node:fs fail for one file, until `allow()`. */
-export function refuse(name: 'closeSync' | 'readFileSync', file: string, code: Code): void {
+export function refuse(
+  name: 'closeSync' | 'ftruncateSync' | 'readFileSync',
+  file: string,
+  code: Code,
+): void {
   const real = all[name] as Callable;
   const { ino } = fs.statSync(file);
   all[name] = (first: number | string, ...rest: unknown[]) => {
@@ -48,22 +52,29 @@ export function refuse(name: 'closeSync' | 'readFileSync', file: string, code: C
   syncBuiltinESMExports();
 }
 
-const refusedSyncs = new Map<string, Code>();
+const refusedSyncs = new Map<string, () => Promise<NodeJS.ErrnoException>>();
 
 // At once, because whoever makes promises of them does so when it is loaded: load it after this.
 for (const name of ['fsync', 'fdatasync']) {
   const real = all[name] as Callable;
   all[name] = (fd: number, done: (error: unknown) => void) => {
-    const code = refusedSyncs.get(name);
-    if (code === undefined) real(fd, done);
-    else setImmediate(done, refusal(code, name));
+    const refused = refusedSyncs.get(name);
+    if (refused === undefined) real(fd, done);
+    else setImmediate(() => refused().then(done));
   };
 }
 syncBuiltinESMExports();
 
-/** Makes such calls fail, until `allow()`. */
-export function refuseToSync(name: 'fsync' | 'fdatasync', code: Code): void {
-  refusedSyncs.set(name, code);
+/** Makes such calls fail, until `allow()`, after something else has happened. */
+export function refuseToSync(
+  name: 'fsync' | 'fdatasync',
+  code: Code,
+  meanwhile: () => unknown = () => {},
+): void {
+  refusedSyncs.set(name, async () => {
+    await meanwhile();
+    return refusal(code, name);
+  });
   restores.push(() => refusedSyncs.delete(name));
 }
 
