@@ -1,6 +1,14 @@
-import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type FileLock, withLock } from 'holdfast';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type FileLock, heldLocks, lock, withLock } from 'holdfast';
 import { expect } from 'vitest';
 import { descriptorsOf } from './helpers/descriptors.js';
 import { temporaryFolder } from './helpers/folder.js';
@@ -8,6 +16,7 @@ import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import {
   allow,
+  before,
   onHandles,
   refuse,
   refuseToClose,
@@ -103,6 +112,24 @@ patchedFolders(
   },
 );
 
+// Windows opens no folder, and does not let go of the name of a lock file that is open.
+patchedFolders('a delete() that has lost the lock in the last moment deletes nothing', async () => {
+  const [robbed, late] = [temporaryFile('{"n":1}'), temporaryFile('{"n":1}')];
+  let newer: FileLock | undefined;
+  before('readdir', dirname(robbed), async () => {
+    rmSync(`${robbed}.flock`);
+    newer = await lock(robbed, { minToken: 100n });
+  });
+  await expect(jsonStore(robbed).delete()).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
+  newer?.release();
+  const store = jsonStore(late, { lease: 100 });
+  before('open', dirname(late), async () => {
+    while (heldLocks().some(({ resource }) => resource === late)) await nextTurn();
+  });
+  await expect(store.delete()).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  for (const file of [robbed, late]) expect(textOf(file)).toBe('{"n":1}');
+});
+
 patched('an update that cannot be synced leaves the old file and nothing beside it', async () => {
   const file = temporaryFile('{"n":1}');
   refuseToSync('fsync', 'EIO');
@@ -158,6 +185,27 @@ patched(
     expect(JSON.parse(textOf(file))).toEqual({ n: 3 });
   },
 );
+
+patched('a file that is emptied while its lines are read ends there', async () => {
+  const file = temporaryFile('{"n":1}\n{"n":');
+  const emptyAt = (number: number) => {
+    let reads = 0;
+    onHandles('read', (real: Read) => (into, at, length, from) => {
+      reads += 1;
+      if (reads === number) truncateSync(file);
+      return real(into, at, length, from);
+    });
+  };
+  emptyAt(1);
+  await expect(jsonlStore(file).append({ n: 2 })).rejects.toMatchObject({
+    code: 'ERR_JSON_CHANGED',
+  });
+  allow();
+  writeFileSync(file, '{"n":1}\n');
+  emptyAt(2);
+  for await (const _ of jsonlStore(file).read()) throw new Error('there is nothing left');
+  expect(textOf(file)).toBe('');
+});
 
 patched.each(['{"n":1}\n{"n":2}\n{"n":', '{"n":1}\n{"n":2}', '1\n2\n'])(
   'reads that give less than was asked for cost no line of %j',

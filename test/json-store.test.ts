@@ -36,16 +36,33 @@ test('a value that was written is read back', async () => {
 test('update() gives the new value, and needs a file', async () => {
   const store = jsonStore<Counter>(temporaryStore());
   await expect(store.update(increment)).rejects.toMatchObject({ code: 'ENOENT' });
-  expect(await store.updateOr({ count: 41 }, increment)).toEqual({ count: 42 });
+  expect(await store.updateOr({ count: 40 }, async (value) => increment(value))).toEqual({
+    count: 41,
+  });
+  expect(await store.updateOr({ count: 0 }, increment)).toEqual({ count: 42 });
   expect(await store.update(async (value) => increment(value))).toEqual({ count: 43 });
 });
 
-test('readOr() has a value for a missing file only', async () => {
+test('readOr() and updateOr() have a value for a missing file only', async () => {
   const file = temporaryStore();
-  const store = jsonStore<Counter>(file);
+  const schema = z.object({ count: z.number() });
+  const store = jsonStore(file, { schema });
   expect(await store.readOr({ count: 7 })).toEqual({ count: 7 });
-  writeFileSync(file, '{');
-  await expect(store.readOr({ count: 7 })).rejects.toMatchObject({ code: 'ERR_JSON_FILE' });
+  for (const [content, code] of [
+    ['{', 'ERR_JSON_FILE'],
+    ['{}', 'ERR_JSON_SCHEMA'],
+  ] as const) {
+    writeFileSync(file, content);
+    await expect(store.readOr({ count: 7 })).rejects.toMatchObject({ code });
+    await expect(store.updateOr({ count: 7 }, increment)).rejects.toMatchObject({ code });
+    expect(readFileSync(file, 'utf8')).toBe(content);
+  }
+});
+
+test('read() takes no lock, not even to find that there is no JSON', async () => {
+  const file = temporaryStore('{');
+  await expect(jsonStore(file).read()).rejects.toMatchObject({ code: 'ERR_JSON_FILE' });
+  expect(existsSync(`${file}.flock`)).toBe(false);
 });
 
 test('what a caller does to a value that stood in for a missing file stays with that caller', async () => {
@@ -66,6 +83,9 @@ test('delete() tells whether there was a file', async () => {
   expect(await store.delete()).toBe(true);
   expect(await store.delete()).toBe(false);
   expect(existsSync(file)).toBe(false);
+  mkdirSync(file);
+  // As unlink(2) says it of a folder.
+  await expect(store.delete()).rejects.toMatchObject({ syscall: 'unlink' });
 });
 
 test('200 updates of one process at once all count', async () => {
@@ -116,6 +136,22 @@ test('a folder that is missing is made', async () => {
   const file = join(temporaryFolder(), 'deep', 'er', 'state.json');
   await jsonStore<Counter>(file).updateOr({ count: 0 }, increment);
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 1 });
+});
+
+test('a folder that is missing has no file', async () => {
+  const store = jsonStore<Counter>(join(temporaryFolder(), 'deep', 'state.json'));
+  await expect(store.read()).rejects.toMatchObject({ code: 'ENOENT', syscall: 'open' });
+  expect(await store.readOr({ count: 7 })).toEqual({ count: 7 });
+});
+
+needs('POSIX permissions')('a circle of links is an error', async () => {
+  const folder = temporaryFolder();
+  const [one, other] = [join(folder, 'one'), join(folder, 'other')] as const;
+  symlinkSync(one, other);
+  symlinkSync(other, one);
+  const circle = { code: 'ELOOP', path: one };
+  await expect(jsonStore(one).read()).rejects.toMatchObject(circle);
+  await expect(jsonStore(one).write(1)).rejects.toMatchObject(circle);
 });
 
 needs('POSIX permissions')(
@@ -192,14 +228,19 @@ test('a store keeps its tokens growing although the lock file is deleted', async
   const file = temporaryStore('{"count":1}');
   const store = jsonStore<Counter>(file);
   const tokens: bigint[] = [];
-  for (let i = 0; i < 3; i += 1) {
+  const update = async () => {
     await store.update((value, held) => {
       tokens.push(held.token ?? -1n);
       return value;
     });
+  };
+  const alone = [update, update, () => withLock(file, update), update];
+  for (const change of alone) {
+    await change();
     rmSync(`${file}.flock`);
   }
-  expect(tokens).toEqual([1n, 2n, 3n]);
+  // Somebody else's lock knows nothing of the store's tokens.
+  expect(tokens).toEqual([1n, 2n, 1n, 3n]);
 });
 
 test('leftovers of other writers go at the first update, other files stay', async () => {

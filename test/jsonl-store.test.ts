@@ -40,7 +40,11 @@ async function all<T>(entries: AsyncIterable<T>): Promise<T[]> {
 
 test('entries are read in the order in which they were appended', async () => {
   const file = temporaryFile();
-  const store = jsonlStore<Turn>(file);
+  const store = jsonlStore<Turn>(file, {
+    onTorn() {
+      throw new Error('nothing is torn');
+    },
+  });
   await store.append([]);
   expect(existsSync(file)).toBe(false);
   await store.append({ turn: 1 });

@@ -96,17 +96,25 @@ export function onHandles(
   syncBuiltinESMExports();
 }
 
-/** Makes the opening of this path fail, until `allow()`. */
-export function refuseToOpen(path: string, code: Code): void {
-  const { open } = promises;
-  promises.open = async (...args: Parameters<typeof open>) => {
-    if (args[0] === path) throw refusal(code, 'open');
-    return open(...args);
+/** Does something else before such a call of this path, until `allow()`. */
+export function before(name: 'open' | 'readdir', path: string, meanwhile: () => unknown): void {
+  const all = promises as unknown as Record<string, Callable>;
+  const real = all[name] as Callable;
+  all[name] = async (...args) => {
+    if (args[0] === path) await meanwhile();
+    return real(...args);
   };
   restores.push(() => {
-    promises.open = open;
+    all[name] = real;
   });
   syncBuiltinESMExports();
+}
+
+/** Makes the opening of this path fail, until `allow()`. */
+export function refuseToOpen(path: string, code: Code): void {
+  before('open', path, () => {
+    throw refusal(code, 'open');
+  });
 }
 
 /** Makes closing of such handles fail, which are closed all the same. */
