@@ -175,3 +175,11 @@ test('a lock file that was deleted, whose tokens begin anew, needs a file of its
     rmSync(`${sessionFile}.flock`);
   }
 });
+
+test('the file of a dead process costs no time to wait', async () => {
+  const file = temporarySession();
+  await dead(file);
+  const atOnce = { ...retries, retries: 0 };
+  await (await acquireFileLock(file, { retries: atOnce, stale: 30_000, legacy })).release();
+  expect(existsSync(`${file}.lock`)).toBe(false);
+});

@@ -15,6 +15,7 @@ import { acquireFileLock, acquireSessionWriteLock, withFileLock } from 'holdfast
 import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { startModule } from './helpers/program.js';
 import { type Kind, SessionHolder } from './helpers/session-holder.js';
 import { slowness } from './helpers/slowness.js';
 
@@ -99,6 +100,34 @@ test('a holder after the old protocol keeps out a new one, until it releases', a
   const later = acquireSessionWriteLock({ sessionFile, legacy });
   await old.release();
   await (await later).release();
+});
+
+test('the time to hold a session begins when both locks are there', async () => {
+  const sessionFile = temporarySession();
+  const old = await SessionHolder.start();
+  await old.acquire('old', { sessionFile });
+  const maxHoldMs = 400 * slowness;
+  const waiting = acquireSessionWriteLock({ sessionFile, legacy, maxHoldMs });
+  await once(AbortSignal.timeout(2 * maxHoldMs), 'abort');
+  await old.release();
+  const { lock, release } = await waiting;
+  expect(lock.held).toBe(true);
+  await release();
+});
+
+test('a process that has nothing to do but to hold a session ends', async () => {
+  const sessionFile = temporarySession();
+  const { ended } = startModule(
+    `
+    const entry = new URL('session-lock/index.js', process.env.HOLDFAST_ENTRY);
+    const { acquireSessionWriteLock } = await import(entry);
+    const params = { sessionFile: process.argv[2], legacy: true };
+    globalThis.session = await acquireSessionWriteLock(params);
+  `,
+    sessionFile,
+  );
+  expect(await ended).toEqual({ code: 0, stdout: '', stderr: '' });
+  await (await acquireSessionWriteLock({ sessionFile, legacy })).release();
 });
 
 test('a new holder keeps out one after the old protocol, until it releases', async () => {
