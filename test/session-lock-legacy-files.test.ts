@@ -1,11 +1,21 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { heldLocks, tryLock } from 'holdfast';
 import { acquireFileLock, acquireSessionWriteLock } from 'holdfast/session-lock';
 import { expect, test } from 'vitest';
+import { descriptorsOf } from './helpers/descriptors.js';
 import { temporaryFolder } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import { allow, refuse } from './helpers/refusals.js';
 import { SessionHolder } from './helpers/session-holder.js';
@@ -53,12 +63,22 @@ patched('a file that cannot be read is not taken for an orphan', async () => {
   expect(free?.held).toBe(true);
 });
 
+patched('a file that cannot be written is not left empty', async () => {
+  const sessionFile = temporarySession();
+  refuse('writeFileSync', `${sessionFile}.lock`, 'ENOSPC');
+  const taking = acquireSessionWriteLock({ sessionFile, legacy });
+  await expect(taking).rejects.toMatchObject({ code: 'ENOSPC' });
+  expect(existsSync(`${sessionFile}.lock`)).toBe(false);
+});
+
 patched('a file that cannot be read for a while is kept and removed after that', async () => {
   const sessionFile = temporarySession();
   const { lock, release } = await acquireSessionWriteLock({ sessionFile, legacy, staleMs: 40 });
+  const warnings: Error[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning);
+  process.on('warning', onWarning);
   refuse('readFileSync', `${sessionFile}.lock`, 'EMFILE');
-  const [warning] = await once(process, 'warning');
-  expect(warning).toMatchObject({ cause: { code: 'EMFILE' } });
+  await once(process, 'warning');
   allow();
   const before = payload(sessionFile)['createdAt'];
   await until(() => (payloadOrNull(sessionFile)?.['createdAt'] ?? before) !== before);
@@ -68,6 +88,9 @@ patched('a file that cannot be read for a while is kept and removed after that',
   expect(existsSync(`${sessionFile}.lock`)).toBe(true);
   allow();
   await until(() => !existsSync(`${sessionFile}.lock`));
+  process.off('warning', onWarning);
+  // It failed at least twice.
+  expect(warnings).toMatchObject([{ cause: { code: 'EMFILE' } }]);
 });
 
 test('a file of this pid from before this process started is of an earlier container', async () => {
@@ -108,6 +131,35 @@ test.each([
   const before = Date.now() / 1_000 - Number.parseInt(age, 10);
   utimesSync(`${sessionFile}.lock`, before, before);
   await (await acquireSessionWriteLock(params)).release();
+});
+
+test('what names no process is torn, whatever else it says', async () => {
+  const sessionFile = temporarySession();
+  const pids = [0, -1, 1.5, String(process.pid), null];
+  for (const content of [...pids.map((pid) => JSON.stringify({ pid })), 'null', '[]', '7', '']) {
+    writeFileSync(`${sessionFile}.lock`, content);
+    const params = { sessionFile, legacy, timeoutMs: 60 };
+    await expect(acquireSessionWriteLock(params)).rejects.toThrow(`unknown ${sessionFile}.lock`);
+    utimesSync(`${sessionFile}.lock`, 1, 1);
+    await (await acquireSessionWriteLock(params)).release();
+  }
+});
+
+test('a living process is believed whatever else its file says', async () => {
+  const sessionFile = temporarySession();
+  const { pid } = await SessionHolder.start();
+  for (const content of [
+    { pid, token: 5 },
+    { pid, starttime: 'then' },
+    { pid, startTime: 1.5 },
+    { pid: process.pid, createdAt: 5 },
+    { pid: process.pid, createdAt: 'then' },
+  ]) {
+    writeFileSync(`${sessionFile}.lock`, JSON.stringify(content));
+    utimesSync(`${sessionFile}.lock`, 1, 1);
+    const taking = acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 1, staleMs: 1 });
+    await expect(taking).rejects.toThrow(`pid=${content.pid} ${sessionFile}.lock`);
+  }
 });
 
 test.each([0, Number.NaN])(
@@ -168,12 +220,36 @@ patched('a file that was taken over and cannot be removed for a while goes later
 
 test('a lock file that was deleted, whose tokens begin anew, needs a file of its own', async () => {
   const sessionFile = temporarySession();
-  for (let round = 0; round < 2; round += 1) {
-    const session = await acquireSessionWriteLock({ sessionFile, legacy });
+  for (const maxHoldMs of [100, 300_000, 300_000]) {
+    const { lock, release } = await acquireSessionWriteLock({ sessionFile, legacy, maxHoldMs });
     expect(payload(sessionFile)).toMatchObject({ pid: process.pid, token: '1' });
-    await session.release();
+    if (maxHoldMs === 100) await lost(lock.signal);
+    else await release();
+    await until(() => !existsSync(`${sessionFile}.lock`));
     rmSync(`${sessionFile}.flock`);
   }
+});
+
+needs('POSIX permissions').each([
+  ['a folder', 'EISDIR', (path: string) => mkdirSync(path)],
+  ['a circle of links', 'ELOOP', (path: string) => symlinkSync(path, path)],
+] as const)('%s in place of the file is an error as the system says it', async (_, code, plant) => {
+  const sessionFile = temporarySession();
+  plant(`${sessionFile}.lock`);
+  const taking = acquireSessionWriteLock({ sessionFile, legacy });
+  await expect(taking).rejects.toMatchObject({ code });
+  using free = tryLock(sessionFile);
+  expect(free?.held).toBe(true);
+});
+
+needs('/proc')('keeping the file fresh leaves no descriptor', async () => {
+  const sessionFile = temporarySession();
+  await using _ = await acquireSessionWriteLock({ sessionFile, legacy, staleMs: 40 });
+  for (let round = 0; round < 3; round += 1) {
+    const { createdAt } = payload(sessionFile);
+    await until(() => payload(sessionFile)['createdAt'] !== createdAt);
+  }
+  expect(descriptorsOf(null, `${sessionFile}.lock`)).toBe(0);
 });
 
 test('the file of a dead process costs no time to wait', async () => {

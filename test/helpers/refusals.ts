@@ -32,15 +32,15 @@ afterEach(allow);
 
 /** Makes a synchronous function of node:fs fail for one file, until `allow()`. */
 export function refuse(
-  name: 'closeSync' | 'ftruncateSync' | 'readFileSync',
+  name: 'closeSync' | 'ftruncateSync' | 'readFileSync' | 'writeFileSync',
   file: string,
   code: Code,
 ): void {
   const real = all[name] as Callable;
-  const { ino } = fs.statSync(file);
+  const inoOf = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.ino;
   all[name] = (first: number | string, ...rest: unknown[]) => {
-    const stats = typeof first === 'number' ? fs.fstatSync(first) : fs.statSync(first);
-    const refused = stats.ino === ino;
+    const ino = typeof first === 'number' ? fs.fstatSync(first).ino : inoOf(first);
+    const refused = ino !== undefined && ino === inoOf(file);
     // A descriptor is closed whatever close(2) says.
     if (refused && name === 'closeSync') real(first);
     if (refused) throw refusal(code, name);
