@@ -77,20 +77,32 @@ test('8 processes make 200 updates each while 24 are killed: none is lost, and t
   expect(reads).toBeGreaterThan(kills);
 });
 
+async function leftBy(kind: 'bigWrites' | 'unrecordedWrites', file: string): Promise<string[]> {
+  for (;;) {
+    const writer = startWriter(kind, file);
+    while (temporaries(file).length === 0) await nextTurn();
+    writer.kill('SIGKILL');
+    await ended(writer);
+    const left = temporaries(file);
+    for (const name of left) expect(name).toMatch(`.state.json.${writer.pid}.`);
+    if (left.length > 0) return left;
+  }
+}
+
 test('the temporary file of a writer that was killed goes at the next update', async () => {
   const file = join(temporaryFolder(), 'state.json');
   const store = jsonStore(file);
   await store.write('first');
-  for (let left: string[] = []; left.length === 0; ) {
-    const writer = startWriter('bigWrites', file);
-    while (temporaries(file).length === 0) await nextTurn();
-    writer.kill('SIGKILL');
-    await ended(writer);
-    left = temporaries(file);
-    for (const name of left) expect(name).toMatch(`.state.json.${writer.pid}.`);
-  }
+  await leftBy('bigWrites', file);
   // Not the first update of this store: what it goes by is that the writer died.
   await store.write('second');
   expect(temporaries(file)).toEqual([]);
   expect(await store.read()).toBe('second');
+});
+
+test('the temporary file of a writer whose lock has no token goes at the first update of a store', async () => {
+  const file = join(temporaryFolder(), 'state.json');
+  await leftBy('unrecordedWrites', file);
+  await jsonStore(file).write('second');
+  expect(temporaries(file)).toEqual([]);
 });

@@ -1,11 +1,24 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type FileLock, heldLocks, lock, withLock } from 'holdfast';
 import { expect } from 'vitest';
+import { descriptorsOf } from './helpers/descriptors.js';
 import { temporaryFolder } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import {
   allow,
+  before,
   onHandles,
+  refuse,
   refuseToClose,
   refuseToOpen,
   refuseToShortenAppending,
@@ -57,6 +70,30 @@ patched('a torn line is cut off where what appends cannot shorten the file (Wind
   expect(textOf(file)).toBe('{"n":1}\n{"n":2}\n');
 });
 
+patched('an append that cannot be synced is not taken back from under a later one', async () => {
+  const file = temporaryFile('{"n":1}\n');
+  refuseToSync('fdatasync', 'EIO', () => appendFileSync(file, '{"n":3}\n'));
+  await expect(jsonlStore(file).append({ n: 2 })).rejects.toMatchObject({ code: 'EIO' });
+  expect(textOf(file)).toBe('{"n":1}\n{"n":2}\n{"n":3}\n');
+});
+
+patched('an append that cannot be synced is not taken back without the lock', async () => {
+  const file = temporaryFile('{"n":1}\n');
+  const late = withLock(file, { lease: 200 }, async (held) => {
+    refuseToSync('fdatasync', 'EIO', () => lost(held.signal));
+    await jsonlStore(file).append({ n: 2 });
+  });
+  await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  expect(textOf(file)).toBe('{"n":1}\n{"n":2}\n');
+});
+
+patched('an append that can be neither synced nor taken back says what came first', async () => {
+  const file = temporaryFile('{"n":1}\n');
+  refuseToSync('fdatasync', 'ENOSPC');
+  refuse('ftruncateSync', file, 'EIO');
+  await expect(jsonlStore(file).append({ n: 2 })).rejects.toMatchObject({ code: 'ENOSPC' });
+});
+
 patchedFolders('a new file whose folder cannot be synced stays empty', async () => {
   const file = temporaryFile();
   refuseToSync('fsync', 'EIO');
@@ -87,6 +124,24 @@ patchedFolders(
   },
 );
 
+// Windows opens no folder, and does not let go of the name of a lock file that is open.
+patchedFolders('a delete() that has lost the lock in the last moment deletes nothing', async () => {
+  const [robbed, late] = [temporaryFile('{"n":1}'), temporaryFile('{"n":1}')];
+  let newer: FileLock | undefined;
+  before('readdir', dirname(robbed), async () => {
+    rmSync(`${robbed}.flock`);
+    newer = await lock(robbed, { minToken: 100n });
+  });
+  await expect(jsonStore(robbed).delete()).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
+  newer?.release();
+  const store = jsonStore(late, { lease: 100 });
+  before('open', dirname(late), async () => {
+    while (heldLocks().some(({ resource }) => resource === late)) await nextTurn();
+  });
+  await expect(store.delete()).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  for (const file of [robbed, late]) expect(textOf(file)).toBe('{"n":1}');
+});
+
 patched('an update that cannot be synced leaves the old file and nothing beside it', async () => {
   const file = temporaryFile('{"n":1}');
   refuseToSync('fsync', 'EIO');
@@ -94,6 +149,74 @@ patched('an update that cannot be synced leaves the old file and nothing beside 
   await expect(jsonStore(file).write({ n: 2 })).rejects.toMatchObject({ syscall: 'fsync' });
   expect(textOf(file)).toBe('{"n":1}');
   expect(readdirSync(dirname(file)).sort()).toEqual(['file', 'file.flock']);
+});
+
+needs('built-in modules that can be patched', '/proc')(
+  'neither what succeeds nor what fails leaves a descriptor open',
+  async () => {
+    const [lines, file] = [temporaryFile('{"n":1}\n'), temporaryFile('{"n":1}')];
+    await jsonlStore(lines).compact((entries) => entries);
+    await jsonStore(file).write(await jsonStore(file).read());
+    refuseToSync('fdatasync', 'EIO');
+    refuseToSync('fsync', 'EIO');
+    await expect(jsonlStore(lines).append({ n: 2 })).rejects.toMatchObject({ code: 'EIO' });
+    await expect(jsonStore(file).write({ n: 2 })).rejects.toMatchObject({ code: 'EIO' });
+    await expect(jsonStore(file).delete()).rejects.toMatchObject({ code: 'EIO' });
+    writeFileSync(file, '{');
+    await expect(jsonStore(file).read()).rejects.toMatchObject({ code: 'ERR_JSON_FILE' });
+    for (const path of [lines, file]) expect(descriptorsOf(null, dirname(path))).toBe(0);
+  },
+);
+
+patched(
+  'who lost the lock while it wrote is told so, though its temporary file is gone',
+  async () => {
+    const file = temporaryFile('{"n":1}');
+    let held: FileLock | undefined;
+    let goOn = () => {};
+    const written = new Promise<void>((resolve) => {
+      onHandles('writeFile', (real: (text: string) => unknown) => async (text) => {
+        await real(text);
+        resolve();
+        await new Promise<void>((done) => {
+          goOn = done;
+        });
+      });
+    });
+    const late = jsonStore(file, { lease: 30 }).update((_, lock) => {
+      held = lock;
+      return { n: 2 };
+    });
+    late.catch(() => {});
+    await written;
+    allow();
+    await lost((held as FileLock).signal);
+    await jsonStore(file).write({ n: 3 });
+    goOn();
+    await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+    expect(JSON.parse(textOf(file))).toEqual({ n: 3 });
+  },
+);
+
+patched('a file that is emptied while its lines are read ends there', async () => {
+  const file = temporaryFile('{"n":1}\n{"n":');
+  const emptyAt = (number: number) => {
+    let reads = 0;
+    onHandles('read', (real: Read) => (into, at, length, from) => {
+      reads += 1;
+      if (reads === number) truncateSync(file);
+      return real(into, at, length, from);
+    });
+  };
+  emptyAt(1);
+  await expect(jsonlStore(file).append({ n: 2 })).rejects.toMatchObject({
+    code: 'ERR_JSON_CHANGED',
+  });
+  allow();
+  writeFileSync(file, '{"n":1}\n');
+  emptyAt(2);
+  for await (const _ of jsonlStore(file).read()) throw new Error('there is nothing left');
+  expect(textOf(file)).toBe('');
 });
 
 patched.each(['{"n":1}\n{"n":2}\n{"n":', '{"n":1}\n{"n":2}', '1\n2\n'])(

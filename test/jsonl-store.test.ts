@@ -1,15 +1,17 @@
 import {
   appendFileSync,
   closeSync,
+  existsSync,
   openSync,
   readFileSync,
   readSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { withLock } from 'holdfast';
+import { type FileLock, flock, lock, withLock } from 'holdfast';
 import { jsonlStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
 import * as z from 'zod';
@@ -38,7 +40,13 @@ async function all<T>(entries: AsyncIterable<T>): Promise<T[]> {
 
 test('entries are read in the order in which they were appended', async () => {
   const file = temporaryFile();
-  const store = jsonlStore<Turn>(file);
+  const store = jsonlStore<Turn>(file, {
+    onTorn() {
+      throw new Error('nothing is torn');
+    },
+  });
+  await store.append([]);
+  expect(existsSync(file)).toBe(false);
   await store.append({ turn: 1 });
   await store.append([{ turn: 2 }, { turn: 3 }]);
   await store.append([]);
@@ -186,6 +194,36 @@ test('appends inside withLock() on the file nest, one after the other', async ()
   expect(await all(store.read())).toHaveLength(20);
 });
 
+const losesName = needs('open files that lose their name when they are deleted');
+
+losesName('what happens to the file before the moment of an append is noticed', async () => {
+  const torn = '{"turn":1}\n{"tu';
+  for (const [change, after] of [
+    [(file: string) => appendFileSync(file, 'rn":2}\n'), '{"turn":1}\n{"turn":2}\n'],
+    [(file: string) => rmSync(file), undefined],
+  ] as const) {
+    const file = temporaryFile(torn);
+    const late = jsonlStore<Turn>(file, { onTorn: () => change(file) }).append({ turn: 3 });
+    await expect(late).rejects.toMatchObject({ code: 'ERR_JSON_CHANGED', path: file });
+    expect(existsSync(file) ? readFileSync(file, 'utf8') : undefined).toBe(after);
+  }
+});
+
+test('an append that lost its lease before its moment writes nothing', async () => {
+  const torn = '{"turn":1}\n{"tu';
+  const file = temporaryFile(torn);
+  const store = jsonlStore<Turn>(file, {
+    lease: 30,
+    onTorn() {
+      const fd = openSync(`${file}.flock`, 'r+');
+      while (!flock(fd, 'exclusive'));
+      closeSync(fd);
+    },
+  });
+  await expect(store.append({ turn: 3 })).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  expect(readFileSync(file, 'utf8')).toBe(torn);
+});
+
 test('the late append of a holder that lost its lease is refused', async () => {
   const file = temporaryFile('{"turn":1}\n');
   const store = jsonlStore<Turn>(file);
@@ -198,6 +236,24 @@ test('the late append of a holder that lost its lease is refused', async () => {
   await store.append({ turn: 2 });
   expect(await all(store.read())).toEqual([{ turn: 1 }, { turn: 2 }]);
 });
+
+losesName(
+  'when the lock file was deleted and locked anew, the append of the older holder is refused',
+  async () => {
+    const file = temporaryFile('{"turn":1}\n');
+    let newer: FileLock | undefined;
+    const validate = async (value: unknown) => {
+      rmSync(`${file}.flock`);
+      newer = await lock(file, { minToken: 100n });
+      return { value: value as Turn };
+    };
+    const store = jsonlStore<Turn>(file, { schema: { '~standard': { version: 1, validate } } });
+    const older = store.append({ turn: 99 });
+    await expect(older).rejects.toMatchObject({ code: 'ERR_LOCK_LOST' });
+    newer?.release();
+    expect(readFileSync(file, 'utf8')).toBe('{"turn":1}\n');
+  },
+);
 
 needs('POSIX permissions')('a new file is for its owner only', async () => {
   const file = temporaryFile();

@@ -15,10 +15,9 @@ import { acquireFileLock, acquireSessionWriteLock, withFileLock } from 'holdfast
 import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { allow, refuse } from './helpers/refusals.js';
+import { startModule } from './helpers/program.js';
 import { type Kind, SessionHolder } from './helpers/session-holder.js';
 import { slowness } from './helpers/slowness.js';
-import { startZombie } from './helpers/zombie.js';
 
 const hooked = needs('async hooks of promises');
 
@@ -71,6 +70,7 @@ hooked('legacy nests, and the last release removes the file', async () => {
   const second = await acquireFileLock(sessionFile, { retries, stale: 30_000, legacy });
   await withFileLock(sessionFile, { retries, stale: 30_000, legacy }, () => {});
   await first.release();
+  await first.release();
   expect(payload(sessionFile)['pid']).toBe(process.pid);
   await second.release();
   expect(existsSync(`${sessionFile}.lock`)).toBe(false);
@@ -100,6 +100,34 @@ test('a holder after the old protocol keeps out a new one, until it releases', a
   const later = acquireSessionWriteLock({ sessionFile, legacy });
   await old.release();
   await (await later).release();
+});
+
+test('the time to hold a session begins when both locks are there', async () => {
+  const sessionFile = temporarySession();
+  const old = await SessionHolder.start();
+  await old.acquire('old', { sessionFile });
+  const maxHoldMs = 400 * slowness;
+  const waiting = acquireSessionWriteLock({ sessionFile, legacy, maxHoldMs });
+  await once(AbortSignal.timeout(2 * maxHoldMs), 'abort');
+  await old.release();
+  const { lock, release } = await waiting;
+  expect(lock.held).toBe(true);
+  await release();
+});
+
+test('a process that has nothing to do but to hold a session ends', async () => {
+  const sessionFile = temporarySession();
+  const { ended } = startModule(
+    `
+    const entry = new URL('session-lock/index.js', process.env.HOLDFAST_ENTRY);
+    const { acquireSessionWriteLock } = await import(entry);
+    const params = { sessionFile: process.argv[2], legacy: true };
+    globalThis.session = await acquireSessionWriteLock(params);
+  `,
+    sessionFile,
+  );
+  expect(await ended).toEqual({ code: 0, stdout: '', stderr: '' });
+  await (await acquireSessionWriteLock({ sessionFile, legacy })).release();
 });
 
 test('a new holder keeps out one after the old protocol, until it releases', async () => {
@@ -143,8 +171,6 @@ test('an old holder that lives is believed, however old its file is', async () =
   await expect(waiting).rejects.toThrow('session file locked');
 });
 
-const patched = needs('built-in modules that can be patched');
-
 needs('symbolic links')(
   'a link to nothing is waited for until the timeout, not for ever',
   async () => {
@@ -155,72 +181,6 @@ needs('symbolic links')(
     await expect(taking).rejects.toThrow('session file locked');
   },
 );
-
-patched('a file that cannot be read is not taken for an orphan', async () => {
-  const sessionFile = temporarySession();
-  writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid: process.ppid }));
-  utimesSync(`${sessionFile}.lock`, 1, 1);
-  refuse('readFileSync', `${sessionFile}.lock`, 'EACCES');
-  const taking = acquireSessionWriteLock({ sessionFile, legacy });
-  await expect(taking).rejects.toMatchObject({ code: 'EACCES' });
-  expect(existsSync(`${sessionFile}.lock`)).toBe(true);
-  using free = tryLock(sessionFile);
-  expect(free?.held).toBe(true);
-});
-
-patched('a file that cannot be read for a while is kept and removed after that', async () => {
-  const sessionFile = temporarySession();
-  const { lock, release } = await acquireSessionWriteLock({ sessionFile, legacy, staleMs: 40 });
-  refuse('readFileSync', `${sessionFile}.lock`, 'EMFILE');
-  const [warning] = await once(process, 'warning');
-  expect(warning).toMatchObject({ cause: { code: 'EMFILE' } });
-  allow();
-  const before = payload(sessionFile)['createdAt'];
-  await until(() => (payloadOrNull(sessionFile)?.['createdAt'] ?? before) !== before);
-  refuse('readFileSync', `${sessionFile}.lock`, 'EMFILE');
-  await release();
-  expect(lock.held).toBe(false);
-  expect(existsSync(`${sessionFile}.lock`)).toBe(true);
-  allow();
-  await until(() => !existsSync(`${sessionFile}.lock`));
-});
-
-test('a file of this pid from before this process started is of an earlier container', async () => {
-  const sessionFile = temporarySession();
-  writeFileSync(
-    `${sessionFile}.lock`,
-    JSON.stringify({ pid: process.pid, createdAt: '2020-01-01T00:00:00.000Z' }),
-  );
-  await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
-});
-
-needs('/proc')('a pid that another process has now is not believed', async () => {
-  const sessionFile = temporarySession();
-  const other = await SessionHolder.start();
-  const createdAt = new Date().toISOString();
-  for (const start of [{ starttime: 1 }, { startTime: 1 }]) {
-    writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid: other.pid, createdAt, ...start }));
-    await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
-  }
-});
-
-needs('/proc', 'sh')('a process that nobody reaps is dead', async () => {
-  const sessionFile = temporarySession();
-  const { pid } = await startZombie();
-  const createdAt = new Date().toISOString();
-  writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid, createdAt }));
-  await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
-});
-
-test('a torn file is left alone while it is young', async () => {
-  const sessionFile = temporarySession();
-  writeFileSync(`${sessionFile}.lock`, '{"pid":');
-  const waiting = acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 });
-  await expect(waiting).rejects.toThrow(`unknown ${sessionFile}.lock`);
-  const before = Date.now() / 1_000 - 31;
-  utimesSync(`${sessionFile}.lock`, before, before);
-  await (await acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 60 })).release();
-});
 
 test('the file is kept fresh, so that nobody finds it too old', async () => {
   const sessionFile = temporarySession();

@@ -220,11 +220,7 @@ test.each<[string, (held: FileLock) => void]>([
   while (held.held);
   findOut(held);
   await new Promise(setImmediate);
-  expect(seenNames()).toEqual([
-    'holdfast:hold:start',
-    'holdfast:expire',
-    'holdfast:hold:asyncEnd',
-  ]);
+  expect(seenNames()).toEqual(['holdfast:hold:start', 'holdfast:expire', 'holdfast:hold:asyncEnd']);
 });
 
 test('a leak is traced', async () => {

@@ -20,6 +20,8 @@ const lacking = {
     'Bun has no limit of memory to run into',
   'a file that cannot be read is not taken for an orphan': patches,
   'a file that cannot be read for a while is kept and removed after that': patches,
+  'a file that cannot be written is not left empty': patches,
+  'a file that was taken over and cannot be removed for a while goes later': patches,
   'holdfast run --inherit fails when it cannot tell which file it has locked':
     'Bun did not load what NODE_OPTIONS says',
   'holdfast run passes arguments as they are, with or without the two dashes':

@@ -8,7 +8,7 @@ import { parseJson, toJson } from './json-text.js';
 import { assertNewest, replaceFile, type Version } from './replace-file.js';
 import { retryBusy } from './retry-busy.js';
 import { type StandardSchema, validate } from './standard-schema.js';
-import { synced } from './temporary-file.js';
+import { synced, tokenOf } from './temporary-file.js';
 
 /** What `jsonStore` can be told; the options of the lock are those of `withLock`. */
 export interface JsonStoreOptions<T> extends StoreLockOptions {
@@ -191,7 +191,7 @@ export class JsonStore<T> {
     } catch (error) {
       if (!this.#isToBeMoved(error)) throw error;
       const time = new Date().toISOString().replaceAll(':', '-');
-      const backup = `${path}.corrupt-${time}-${lock.token}`;
+      const backup = `${path}.corrupt-${time}-${tokenOf(lock)}`;
       const moveAside = () => {
         lock.renew();
         renameSync(path, backup);

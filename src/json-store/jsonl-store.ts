@@ -182,13 +182,13 @@ function isBlank(line: Buffer): boolean {
   return line.every((byte) => byte <= 0x20);
 }
 
-// A disk that is full takes a part: that part must not stay.
+// A disk that is full takes a part: that part must not stay. Not every runtime tells of one.
 function writeWhole(path: string, fd: number, bytes: Buffer, before: number): void {
   let done = 0;
   try {
     while (done < bytes.length) done += writeSync(fd, bytes, done);
   } catch (error) {
-    if (done > 0) shorten(path, fd, before);
+    if (fstatSync(fd).size > before) shorten(path, fd, before);
     throw error;
   }
 }

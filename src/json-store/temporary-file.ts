@@ -10,8 +10,13 @@ function prefixOf(path: string): string {
   return `.${basename(path)}.`;
 }
 
+/** The token of a lock, as it stands in the names of files: a lock without a record has none. */
+export function tokenOf(lock: FileLock): bigint {
+  return lock.token ?? 0n;
+}
+
 function writerOf(lock: FileLock): string {
-  return `${process.pid}.${lock.token}.`;
+  return `${process.pid}.${tokenOf(lock)}.`;
 }
 
 /** A path beside the file, for what will replace it. The name tells the writer and its token. */

@@ -127,6 +127,7 @@ function rustMinor(): number {
 const probes = {
   'flock(1)': () => runs('flock', '--version'),
   'prlimit(1)': () => runs('prlimit', '--version'),
+  'strace(1)': () => runs('strace', '-o', '/dev/null', 'true'),
   Python: () => runs('python3', '-c', 'import fcntl'),
   Perl: () => runs('perl', '-e', 'use Fcntl ":flock"; LOCK_EX'),
   'Rust 1.89': () => rustMinor() >= 89,

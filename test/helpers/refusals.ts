@@ -31,12 +31,16 @@ export function allow(): void {
 afterEach(allow);
 
 /** Makes a synchronous function of node:fs fail for one file, until `allow()`. */
-export function refuse(name: 'closeSync' | 'readFileSync', file: string, code: Code): void {
+export function refuse(
+  name: 'closeSync' | 'ftruncateSync' | 'readFileSync' | 'writeFileSync',
+  file: string,
+  code: Code,
+): void {
   const real = all[name] as Callable;
-  const { ino } = fs.statSync(file);
+  const inoOf = (path: string) => fs.statSync(path, { throwIfNoEntry: false })?.ino;
   all[name] = (first: number | string, ...rest: unknown[]) => {
-    const stats = typeof first === 'number' ? fs.fstatSync(first) : fs.statSync(first);
-    const refused = stats.ino === ino;
+    const ino = typeof first === 'number' ? fs.fstatSync(first).ino : inoOf(first);
+    const refused = ino !== undefined && ino === inoOf(file);
     // A descriptor is closed whatever close(2) says.
     if (refused && name === 'closeSync') real(first);
     if (refused) throw refusal(code, name);
@@ -48,27 +52,37 @@ export function refuse(name: 'closeSync' | 'readFileSync', file: string, code: C
   syncBuiltinESMExports();
 }
 
-const refusedSyncs = new Map<string, Code>();
+const refusedSyncs = new Map<string, () => Promise<NodeJS.ErrnoException>>();
 
 // At once, because whoever makes promises of them does so when it is loaded: load it after this.
 for (const name of ['fsync', 'fdatasync']) {
   const real = all[name] as Callable;
   all[name] = (fd: number, done: (error: unknown) => void) => {
-    const code = refusedSyncs.get(name);
-    if (code === undefined) real(fd, done);
-    else setImmediate(done, refusal(code, name));
+    const refused = refusedSyncs.get(name);
+    if (refused === undefined) real(fd, done);
+    else setImmediate(() => refused().then(done));
   };
 }
 syncBuiltinESMExports();
 
-/** Makes such calls fail, until `allow()`. */
-export function refuseToSync(name: 'fsync' | 'fdatasync', code: Code): void {
-  refusedSyncs.set(name, code);
+/** Makes such calls fail, until `allow()`, after something else has happened. */
+export function refuseToSync(
+  name: 'fsync' | 'fdatasync',
+  code: Code,
+  meanwhile: () => unknown = () => {},
+): void {
+  refusedSyncs.set(name, async () => {
+    await meanwhile();
+    return refusal(code, name);
+  });
   restores.push(() => refusedSyncs.delete(name));
 }
 
 /** Replaces a method of file handles that are opened from now on, but for lock files, until `allow()`. */
-export function onHandles(name: 'read' | 'close', make: (real: Callable) => Replacement): void {
+export function onHandles(
+  name: 'read' | 'writeFile' | 'close',
+  make: (real: Callable) => Replacement,
+): void {
   const { open } = promises;
   promises.open = async (...args: Parameters<typeof open>) => {
     const handle = await open(...args);
@@ -82,15 +96,16 @@ export function onHandles(name: 'read' | 'close', make: (real: Callable) => Repl
   syncBuiltinESMExports();
 }
 
-/** Makes the opening of this path fail, until `allow()`. */
-export function refuseToOpen(path: string, code: Code): void {
-  const { open } = promises;
-  promises.open = async (...args: Parameters<typeof open>) => {
-    if (args[0] === path) throw refusal(code, 'open');
-    return open(...args);
+/** Does something else before such a call of this path, until `allow()`. */
+export function before(name: 'open' | 'readdir', path: string, meanwhile: () => unknown): void {
+  const all = promises as unknown as Record<string, Callable>;
+  const real = all[name] as Callable;
+  all[name] = async (...args) => {
+    if (args[0] === path) await meanwhile();
+    return real(...args);
   };
   restores.push(() => {
-    promises.open = open;
+    all[name] = real;
   });
   syncBuiltinESMExports();
 }
@@ -113,6 +128,13 @@ export function refuseAtFirst(
     owner[name] = real;
   });
   syncBuiltinESMExports();
+}
+
+/** Makes the opening of this path fail, until `allow()`. */
+export function refuseToOpen(path: string, code: Code): void {
+  before('open', path, () => {
+    throw refusal(code, 'open');
+  });
 }
 
 /** Makes closing of such handles fail, which are closed all the same. */
