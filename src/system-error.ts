@@ -17,9 +17,10 @@ const syscalls =
         'GetFileInformation',
         'ReadFile',
         'WriteFile',
+        'FlushFileBuffers',
         'CreateThread',
       ]
-    : ['', 'open', 'flock', 'flock', 'fstat', 'pread', 'pwrite', 'pthread_create'];
+    : ['', 'open', 'flock', 'flock', 'fstat', 'pread', 'pwrite', 'fsync', 'pthread_create'];
 
 /** The call that locks, as an error names it. */
 export const lockCall = process.platform === 'win32' ? 'LockFileEx' : 'flock';

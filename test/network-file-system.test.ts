@@ -9,6 +9,7 @@ import { faultyActor, setFault } from './helpers/faulty-actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { atBest } from './helpers/slowness.js';
+import { take } from './helpers/take.js';
 
 const { errno } = constants;
 const nfs = 0x6969;
@@ -239,3 +240,26 @@ needs('faults by LD_PRELOAD')(
     expect(outcome).toEqual(['EDEADLK', true]);
   },
 );
+
+needs('faults by LD_PRELOAD').each(['lock', 'tryLock', 'lockSync'] as const)(
+  'a record that does not reach the file server ends %s with the error, and nothing stays locked',
+  async (how) => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    await setFault(actor, 'STATFS', nfs);
+    await setFault(actor, 'FLUSH', errno.EDQUOT);
+    await expect(take(actor, resource, how)).rejects.toMatchObject({
+      code: 'EDQUOT',
+      syscall: 'fsync',
+      path: `${resource}.flock`,
+    });
+    using held = tryLock(resource);
+    expect(held?.held).toBe(true);
+  },
+);
+
+needs('faults by LD_PRELOAD')('a local file system is not waited for', async () => {
+  const actor = await faultyActor();
+  await setFault(actor, 'FLUSH', errno.EIO);
+  await expect(take(actor, temporaryResource(), 'lock')).resolves.toBe(true);
+});
