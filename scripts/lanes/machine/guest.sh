@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# Inside of the emulated machine: sets a file server up, mounts what it serves, and calls `job`.
+# The caller has set `file_system`, `folder` and `modules`, and defined `job`.
+set -uo pipefail
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+
+load() { modprobe --dirname "$modules" "$@"; }
+
+mount_basics() {
+  mount -t tmpfs tmpfs /run
+  mkdir -p /dev/pts /dev/shm
+  mount -t devpts devpts /dev/pts
+  mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+  mount -t tmpfs tmpfs /mnt
+  mkdir /mnt/server /mnt/client "$folder" 2>/dev/null
+  # The only folder in which what is written stays.
+  mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=mmap work "$folder"
+  ip link set lo up
+  hostname emulated
+}
+
+mount_server() {
+  load loop
+  load ext4
+  truncate --size=512M /run/server.img
+  mkfs.ext4 -q /run/server.img
+  mount -o loop /run/server.img /mnt/server
+  chmod 1777 /mnt/server
+}
+
+# Locks are refused for a while after the start of a server, so that clients can claim theirs: a minute by
+# default, for nobody here.
+serve_nfs() {
+  load lockd nlm_timeout=3 nlm_grace_period=1
+  load nfsd
+  load nfsv4
+  load nfsv3
+  mount -t nfsd nfsd /proc/fs/nfsd
+  rpcbind
+  rpc.statd
+  exportfs -i -o rw,no_root_squash,insecure,fsid=0 '*:/mnt/server'
+  echo 10 >/proc/fs/nfsd/nfsv4leasetime
+  echo 10 >/proc/fs/nfsd/nfsv4gracetime
+  rpc.nfsd 8
+  rpc.mountd
+  echo Y >/proc/fs/nfsd/v4_end_grace
+}
+
+serve_smb() {
+  load cifs
+  mkdir /run/samba
+  cat >/run/samba/smb.conf <<CONF
+[global]
+server role = standalone
+map to guest = Bad User
+private dir = /run/samba
+state directory = /run/samba
+cache directory = /run/samba
+lock directory = /run/samba
+pid directory = /run/samba
+ncalrpc dir = /run/samba
+log file = /run/samba/log
+[files]
+path = /mnt/server
+guest ok = yes
+read only = no
+force user = root
+CONF
+  smbd --daemon --configfile=/run/samba/smb.conf
+}
+
+mount_smb() {
+  local options=guest,vers=3.1.1,file_mode=0600,dir_mode=0755
+  for _ in {1..50}; do
+    mount -t cifs -o "$options" //127.0.0.1/files /mnt/client && return
+    sleep 0.2
+  done
+  return 1
+}
+
+mount_client() {
+  case $file_system in
+    nfs4) serve_nfs && mount -t nfs -o vers=4.2 localhost:/ /mnt/client ;;
+    nfs3) serve_nfs && mount -t nfs -o vers=3 localhost:/mnt/server /mnt/client ;;
+    smb) serve_smb && mount_smb ;;
+  esac
+}
+
+mount_basics
+mount_server
+if mount_client; then
+  # The first lock after the start may have to wait.
+  flock /mnt/client/first true
+  export TMPDIR=/mnt/client
+  cd "$folder" && job
+fi
+sync -f "$folder"
+echo o >/proc/sysrq-trigger
+sleep 60
