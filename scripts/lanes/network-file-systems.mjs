@@ -8,7 +8,7 @@ import { stage, stageFolder, vitest } from './stage.mjs';
 const machine = fileURLToPath(new URL('machine/run.mjs', import.meta.url));
 
 // What is run of the suite: all of it takes long on an emulated processor.
-const files = ['exclusion', 'holder-record', 'inspect', 'process-death'].map(
+const files = ['exclusion', 'file-server', 'holder-record', 'inspect', 'process-death'].map(
   (name) => `test/${name}.test.ts`,
 );
 

@@ -4,7 +4,9 @@
 set -uo pipefail
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
 
-load() { modprobe --dirname "$modules" "$@"; }
+# Where the kernel looks when it needs one itself.
+mkdir -p /lib/modules
+ln -s "$modules/lib/modules/$(uname -r)" /lib/modules
 
 mount_basics() {
   mount -t tmpfs tmpfs /run
@@ -12,7 +14,7 @@ mount_basics() {
   mount -t devpts devpts /dev/pts
   mount -t tmpfs -o mode=1777 tmpfs /dev/shm
   mount -t tmpfs tmpfs /mnt
-  mkdir /mnt/server /mnt/client "$folder" 2>/dev/null
+  mkdir /mnt/server /mnt/client /mnt/second "$folder" 2>/dev/null
   # The only folder in which what is written stays.
   mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=mmap work "$folder"
   ip link set lo up
@@ -20,8 +22,8 @@ mount_basics() {
 }
 
 mount_server() {
-  load loop
-  load ext4
+  modprobe loop
+  modprobe ext4
   truncate --size=512M /run/server.img
   mkfs.ext4 -q /run/server.img
   mount -o loop /run/server.img /mnt/server
@@ -31,10 +33,10 @@ mount_server() {
 # Locks are refused for a while after the start of a server, so that clients can claim theirs: a minute by
 # default, for nobody here.
 serve_nfs() {
-  load lockd nlm_timeout=3 nlm_grace_period=1
-  load nfsd
-  load nfsv4
-  load nfsv3
+  modprobe lockd nlm_timeout=3 nlm_grace_period=1
+  modprobe nfsd
+  modprobe nfsv4
+  modprobe nfsv3
   mount -t nfsd nfsd /proc/fs/nfsd
   rpcbind
   rpc.statd
@@ -47,7 +49,7 @@ serve_nfs() {
 }
 
 serve_smb() {
-  load cifs
+  modprobe cifs
   mkdir /run/samba
   cat >/run/samba/smb.conf <<CONF
 [global]
@@ -69,31 +71,39 @@ CONF
   smbd --daemon --configfile=/run/samba/smb.conf
 }
 
-mount_smb() {
-  local options=guest,vers=3.1.1,file_mode=0600,dir_mode=0755
-  for _ in {1..50}; do
-    mount -t cifs -o "$options" //127.0.0.1/files /mnt/client && return
-    sleep 0.2
+# Two clients, neither of which knows what the other has cached.
+mount_clients() {
+  local folder
+  for folder in /mnt/client /mnt/second; do
+    # A server may need a moment.
+    for _ in {1..50}; do
+      mount "$@" "$folder" && break
+      sleep 0.2
+    done
+    mountpoint -q "$folder" || return
   done
-  return 1
 }
 
-mount_client() {
+mount_served() {
   case $file_system in
-    nfs4) serve_nfs && mount -t nfs -o vers=4.2 localhost:/ /mnt/client ;;
-    nfs3) serve_nfs && mount -t nfs -o vers=3 localhost:/mnt/server /mnt/client ;;
-    smb) serve_smb && mount_smb ;;
+    nfs4) serve_nfs && mount_clients -t nfs -o vers=4.2,nosharecache localhost:/ ;;
+    nfs3) serve_nfs && mount_clients -t nfs -o vers=3,nosharecache localhost:/mnt/server ;;
+    smb)
+      serve_smb &&
+        mount_clients -t cifs -o guest,vers=3.1.1,nosharesock,file_mode=0600,dir_mode=0755 //127.0.0.1/files
+      ;;
   esac
 }
 
 mount_basics
 mount_server
-if mount_client; then
+if mount_served; then
   # The first lock after the start may have to wait.
   flock /mnt/client/first true
-  export TMPDIR=/mnt/client
+  export TMPDIR=/mnt/client HOLDFAST_TEST_SECOND_CLIENT=/mnt/second
   cd "$folder" && job
 fi
 sync -f "$folder"
 echo o >/proc/sysrq-trigger
-sleep 60
+# The first process must not end before the machine is off.
+while :; do :; done
