@@ -48,29 +48,6 @@ serve_nfs() {
   echo Y >/proc/fs/nfsd/v4_end_grace
 }
 
-serve_smb() {
-  modprobe cifs
-  mkdir /run/samba
-  cat >/run/samba/smb.conf <<CONF
-[global]
-server role = standalone
-map to guest = Bad User
-private dir = /run/samba
-state directory = /run/samba
-cache directory = /run/samba
-lock directory = /run/samba
-pid directory = /run/samba
-ncalrpc dir = /run/samba
-log file = /run/samba/log
-[files]
-path = /mnt/server
-guest ok = yes
-read only = no
-force user = root
-CONF
-  smbd --daemon --configfile=/run/samba/smb.conf
-}
-
 # Two clients, neither of which knows what the other has cached.
 mount_clients() {
   local folder
@@ -85,13 +62,10 @@ mount_clients() {
 }
 
 mount_served() {
+  serve_nfs || return
   case $file_system in
-    nfs4) serve_nfs && mount_clients -t nfs -o vers=4.2,nosharecache localhost:/ ;;
-    nfs3) serve_nfs && mount_clients -t nfs -o vers=3,nosharecache localhost:/mnt/server ;;
-    smb)
-      serve_smb &&
-        mount_clients -t cifs -o guest,vers=3.1.1,nosharesock,file_mode=0600,dir_mode=0755 //127.0.0.1/files
-      ;;
+    nfs4) mount_clients -t nfs -o vers=4.2,nosharecache localhost:/ ;;
+    nfs3) mount_clients -t nfs -o vers=3,nosharecache localhost:/mnt/server ;;
   esac
 }
 

@@ -1,6 +1,6 @@
 // node run.mjs FILE_SYSTEM ARGUMENT…
 // Runs Node with these arguments in an emulated machine, in the working directory, which has to hold all
-// that is written; temporary files are on a file server of that type: nfs3, nfs4 or smb.
+// that is written; temporary files are on a file server of that type: nfs3 or nfs4.
 import { spawn } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
