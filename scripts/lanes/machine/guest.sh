@@ -48,24 +48,35 @@ serve_nfs() {
   echo Y >/proc/fs/nfsd/v4_end_grace
 }
 
-# Two clients, neither of which knows what the other has cached.
-mount_clients() {
-  local folder
-  for folder in /mnt/client /mnt/second; do
-    # A server may need a moment.
-    for _ in {1..50}; do
-      mount "$@" "$folder" && break
-      sleep 0.2
-    done
-    mountpoint -q "$folder" || return
-  done
+# Another client, to the server: with a network, and for NFSv4 a name, of its own.
+add_machine() {
+  ip netns add second
+  ip link add here type veth peer name there netns second
+  ip address add 10.9.9.1/24 dev here
+  ip link set here up
+  ip -netns second address add 10.9.9.2/24 dev there
+  ip -netns second link set there up
+  ip -netns second link set lo up
+}
+
+on_second_machine() {
+  nsenter --net=/run/netns/second unshare --uts sh -c 'hostname second && exec "$@"' sh "$@"
 }
 
 mount_served() {
   serve_nfs || return
   case $file_system in
-    nfs4) mount_clients -t nfs -o vers=4.2,nosharecache localhost:/ ;;
-    nfs3) mount_clients -t nfs -o vers=3,nosharecache localhost:/mnt/server ;;
+    nfs4)
+      add_machine &&
+        mount -t nfs -o vers=4.2 localhost:/ /mnt/client &&
+        on_second_machine mount -t nfs -o vers=4.2 10.9.9.1:/ /mnt/second
+      ;;
+    # One machine, because the second would need daemons of its own, but neither mount knows what the
+    # other has cached.
+    nfs3)
+      mount -t nfs -o vers=3,nosharecache localhost:/mnt/server /mnt/client &&
+        mount -t nfs -o vers=3,nosharecache localhost:/mnt/server /mnt/second
+      ;;
   esac
 }
 
