@@ -23,6 +23,7 @@ enum Flags : uint32_t {
   kReads = 8,
   kNamed = 16,
   kPast = 32,
+  kFlush = 64,
   kPermissionsShift = 8
 };
 
@@ -60,6 +61,7 @@ class Call final {
     request.reads = (flags & kReads) != 0;
     request.named = (flags & kNamed) != 0;
     request.past = (flags & kPast) != 0;
+    request.flush = (flags & kFlush) != 0;
     request.permissions = static_cast<int>(flags >> kPermissionsShift);
     if (info_.Length() > first + 2) {
       request.details.label = info_[first + 2].As<Napi::String>().Utf8Value();

@@ -79,6 +79,8 @@ int Read(Descriptor descriptor, char* buffer, size_t size, size_t* count);
 // Writes all of `size` bytes at `offset` or fails; a short write is reported as no space. Returns
 // kReadOnly for a descriptor that Open() gave to somebody who does not write.
 int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset);
+// Returns once what was written is where it is kept: on a disk, or with a file server.
+int Flush(Descriptor descriptor);
 
 // Whether GetStatusAt() is so much cheaper than Open() and Close() that a descriptor is worth
 // keeping between two locks of the same path in quick succession.

@@ -115,6 +115,11 @@ int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset)
   return static_cast<size_t>(put) == size ? 0 : -ENOSPC;
 }
 
+int Flush(Descriptor descriptor) {
+  const int fd = static_cast<int>(descriptor);
+  return Result(Retry([&] { return fsync(fd); }));
+}
+
 bool WorthKeeping() { return true; }
 
 Descriptor FromNodeFd(int fd) { return fd; }

@@ -184,6 +184,10 @@ int Write(Descriptor descriptor, const char* buffer, size_t size, size_t offset)
   return put == size ? 0 : kErrorNoSpace;
 }
 
+int Flush(Descriptor descriptor) {
+  return FlushFileBuffers(ToHandle(descriptor)) ? 0 : LastErrorNumber();
+}
+
 // A path can only be asked by opening it.
 bool WorthKeeping() { return false; }
 

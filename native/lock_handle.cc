@@ -242,7 +242,8 @@ int LockHandle::StampRecord(const Request& request, uint64_t stamped) {
   if (result == kReadOnly) return kReplaced;
   if (result != 0) return Failure(Operation::kWrite, result);
   stamped_ = true;
-  return 0;
+  const int flushed = request.flush ? Flush(open_) : 0;
+  return flushed == 0 ? 0 : Failure(Operation::kFlush, flushed);
 }
 
 // Whoever names the lock file may hold it for what is in it, and may have put something else there.

@@ -16,7 +16,7 @@
 namespace holdfast {
 
 // Which operation a negative result came from; src/system-error.ts has the same list.
-enum class Operation : int { kOpen = 1, kLock, kUnlock, kStatus, kRead, kWrite, kThread };
+enum class Operation : int { kOpen = 1, kLock, kUnlock, kStatus, kRead, kWrite, kFlush, kThread };
 
 // Operation and error number in one negative value. What is not an error stays as it is.
 inline int Failure(Operation operation, int error) {
@@ -40,6 +40,7 @@ struct Request {
   bool past = false;     // an attempt as if nobody waited
   bool reads = false;    // nothing can be written then
   bool named = false;    // the lock file is whatever its user says it is
+  bool flush = false;    // the record has to reach a file server before the lock is granted
   int permissions = 0600;
   uint64_t min_token = 0;
   RecordDetails details;

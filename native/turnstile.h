@@ -6,7 +6,8 @@
 // first. Programs that know nothing of it (flock(1)) still exclude ours; they are only not as
 // polite. Programs that take record locks on the whole file do not exclude ours, but find it locked
 // while somebody waits. A file system that cannot keep the queue costs fairness, never exclusion,
-// so errors are not reported. The rest of it is in file_lock.h.
+// so errors are not reported; file servers have none, because both kinds of locks are one there.
+// The rest of it is in file_lock.h.
 #ifndef HOLDFAST_TURNSTILE_H_
 #define HOLDFAST_TURNSTILE_H_
 

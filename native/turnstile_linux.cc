@@ -1,5 +1,7 @@
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/prctl.h>
+#include <sys/vfs.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -10,6 +12,21 @@
 
 namespace holdfast {
 namespace {
+
+// Clients of file servers make byte ranges of both kinds of locks (flock(2), "NFS details").
+bool ArePartOfFlock(Descriptor file) {
+  struct statfs status;
+  if (fstatfs(static_cast<int>(file), &status) != 0) return false;
+  // Signed, and wider or not, depending on the processor (statfs(2)).
+  switch (static_cast<uint32_t>(status.f_type)) {
+    case NFS_SUPER_MAGIC:
+    case V9FS_MAGIC:
+    case AFS_FS_MAGIC:
+      return true;
+    default:
+      return false;
+  }
+}
 
 // Two bytes far behind any content. On Linux record locks and flock(2) do not see each other
 // (flock(2), "NOTES"), and those of an open file description end with it (fcntl_locking(2)).
@@ -63,6 +80,7 @@ void SitOutTurn(Descriptor file) {
 }  // namespace
 
 void EnterTurnstile(Descriptor file) {
+  if (ArePartOfFlock(file)) return;
   const bool first = SetLock(file, Byte::kQueue, F_WRLCK) == 0;
   if (!first && !ForeignLock(LockOn(file, Byte::kQueue))) {
     while (SetLock(file, Byte::kQueue, F_WRLCK, F_OFD_SETLKW) == -1 && errno == EINTR) {
@@ -71,15 +89,22 @@ void EnterTurnstile(Descriptor file) {
   SitOutTurn(file);
 }
 
-void StandInLine(Descriptor file) { SetLock(file, Byte::kQueue, F_WRLCK); }
+void StandInLine(Descriptor file) {
+  if (!ArePartOfFlock(file)) SetLock(file, Byte::kQueue, F_WRLCK);
+}
 
-void StandAside(Descriptor file) { SetLock(file, Byte::kQueue, F_UNLCK); }
+void StandAside(Descriptor file) {
+  if (!ArePartOfFlock(file)) SetLock(file, Byte::kQueue, F_UNLCK);
+}
 
 // A shared lock, because the one before may not have noticed yet that its turn is over.
-void TakeTurn(Descriptor file) { SetLock(file, Byte::kTurn, F_RDLCK); }
+void TakeTurn(Descriptor file) {
+  if (!ArePartOfFlock(file)) SetLock(file, Byte::kTurn, F_RDLCK);
+}
 
 void EndTurn(Descriptor file) { SetLock(file, Byte::kTurn, F_UNLCK); }
 
-int Awaited(Descriptor file) { return Taken(file, Byte::kQueue) ? 1 : 0; }
+// Whose byte it is, is asked only where it is somebody's: this is on the way of every shared lock.
+int Awaited(Descriptor file) { return Taken(file, Byte::kQueue) && !ArePartOfFlock(file) ? 1 : 0; }
 
 }  // namespace holdfast

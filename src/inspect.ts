@@ -29,7 +29,10 @@ export interface LockStatus {
   holders: LockHolder[];
   /** For how long the lock has been held, in ms; null where no record says it. */
   ageMs: number | null;
-  /** Linux only: how many wait. Each waiting thread of another process counts as one. */
+  /**
+   * Linux only: how many wait on this machine. Each waiting thread of another process counts as one. Absent
+   * on a network file system where none is seen: those on other machines are not.
+   */
   waiters?: number;
   /** Whether the last exclusive holder crashed, was killed or lost its lease: it never marked its release. */
   crashed: boolean;
@@ -165,7 +168,9 @@ async function look(file: Opened, { lockPath }: LockErrorDetails): Promise<Sight
   const guessed = told === undefined && state === 'shared';
   const sight = { state, guessed, record, ...attribution };
   if (kernel === null) return sight;
-  return { ...sight, waiters: kernel.waiters + unseenAt(lockPath) };
+  const waiters = kernel.waiters + unseenAt(lockPath);
+  // Those on other machines are not to be seen, nor on NFS those of this one, who ask again and again.
+  return waiters === 0 && isRemotePath(lockPath) ? sight : { ...sight, waiters };
 }
 
 const probed = ['free', 'exclusive', 'shared'] as const;

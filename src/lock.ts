@@ -14,7 +14,7 @@ import {
   toRequest,
 } from './options.js';
 import { timeoutError } from './pending.js';
-import { isRemotePath } from './remote-path.js';
+import { isRemotePath, withFlush } from './remote-path.js';
 import { holdsAround, scopeHolding } from './scope.js';
 import { isUnlimited, lookForStuckWaits, watchStuckWaits } from './stuck-waits.js';
 import { errorFrom } from './system-error.js';
@@ -44,7 +44,7 @@ import { Waiter } from './waiter.js';
  * ```
  */
 export function tryLock(resource: string | URL, options?: TryLockOptions): FileLock | null {
-  const request = toRequest(resource, options, tryLock);
+  const request = blockingRequest(toRequest(resource, options, tryLock));
   if (awaitedAt(request.lockPath) !== undefined) return null;
   const file = LockFile.take();
   const result = file.tryAcquire(request);
@@ -115,7 +115,7 @@ export function lock(resource: string | URL, options?: LockOptions): Promise<Fil
  * ```
  */
 export function lockSync(resource: string | URL, options?: LockSyncOptions): FileLock {
-  const request = toRequest(resource, options, lockSync);
+  const request = blockingRequest(toRequest(resource, options, lockSync));
   const deadline = performance.now() + request.timeout;
   for (;;) {
     const file = LockFile.take();
@@ -149,11 +149,16 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number): Fil
   return queue.waitSync(request, opened, left, (file) => new FileLock(file, request));
 }
 
+/** What is asked for by somebody who waits for the system anyway, so that nothing has to leave the event loop. */
+function blockingRequest(request: LockRequest): LockRequest {
+  return isRemotePath(request.lockPath) ? withFlush(request) : request;
+}
+
 /** Takes a lock at once where that is possible, else promises it. */
 export function acquire(request: LockRequest): FileLock | Promise<FileLock> {
   request.signal?.throwIfAborted();
   if (isRemotePath(request.lockPath)) {
-    return wait(remoteQueueFor(request.lockPath), { ...request, remote: true });
+    return wait(remoteQueueFor(request.lockPath), { ...withFlush(request), remote: true });
   }
   const awaited = awaitedAt(request.lockPath);
   if (awaited !== undefined) return wait(awaited, request);

@@ -28,6 +28,8 @@ export const requestFlags = {
   named: 16,
   /** As if nobody waited, and only where nobody has the lock. */
   past: 32,
+  /** The record reaches the file server before the lock is granted. */
+  flush: 64,
   permissionsShift: 8,
 } as const;
 

@@ -1,4 +1,6 @@
 import { dirname } from 'node:path';
+import { requestFlags } from './native.js';
+import type { LockRequest } from './options.js';
 import { isRemote } from './system-error.js';
 
 const mostRemembered = 1_000;
@@ -19,4 +21,13 @@ export function isRemotePath(path: string): boolean {
   lastPath = path;
   lastRemote = remote;
   return remote;
+}
+
+/**
+ * The request for a lock file that is kept by a file server. What is written there may stay with this
+ * client until the lock is released: nobody else would see who holds it, and if the server gave the lock
+ * to another client meanwhile, that one would get the same fencing token.
+ */
+export function withFlush(request: LockRequest): LockRequest {
+  return { ...request, flags: request.flags | requestFlags.flush };
 }

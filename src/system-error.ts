@@ -17,9 +17,10 @@ const syscalls =
         'GetFileInformation',
         'ReadFile',
         'WriteFile',
+        'FlushFileBuffers',
         'CreateThread',
       ]
-    : ['', 'open', 'flock', 'flock', 'fstat', 'pread', 'pwrite', 'pthread_create'];
+    : ['', 'open', 'flock', 'flock', 'fstat', 'pread', 'pwrite', 'fsync', 'pthread_create'];
 
 /** The call that locks, as an error names it. */
 export const lockCall = process.platform === 'win32' ? 'LockFileEx' : 'flock';
@@ -43,7 +44,11 @@ const fileSystems = new Map([
   [0x73717368, 'squashfs'],
 ]);
 
-const remote = new Set(['NFS', 'SMB', 'CIFS', 'FUSE', '9p', 'Ceph', 'Lustre', 'AFS']);
+const remote = new Set(['NFS', 'FUSE', '9p', 'Ceph', 'Lustre', 'AFS']);
+
+// Linux unlocks on the server when any descriptor of the file is closed, for one that of an attempt that
+// failed: seen with Linux 6.1 and Samba 4.17, also without this library.
+const losesLocks = new Set(['SMB', 'CIFS']);
 
 /** The name of the file system that a path is on, or its number, or null where it cannot be told. */
 export function fileSystemOf(path: string): string | null {
@@ -60,11 +65,16 @@ export function fileSystemOf(path: string): string | null {
 // `\\server\share` or `\\?\UNC\server\share`, but not `\\?\C:\` nor `\\.\C:\`.
 const sharedFolder = /^\\\\(?:[^?.]|\?\\UNC\\)/i;
 
-/** Whether opening and locking may take long there: decided by the file system's type. */
+/**
+ * Whether opening and locking may take long there: decided by the file system's type. Throws for one that
+ * loses locks.
+ */
 export function isRemote(path: string): boolean {
   if (process.platform === 'win32') return sharedFolder.test(path);
   const name = fileSystemOf(path);
-  return name !== null && remote.has(name);
+  if (name === null) return false;
+  if (losesLocks.has(name)) throw systemError(-constants.errno.EOPNOTSUPP, lockCall, path);
+  return remote.has(name);
 }
 
 const cannotLock = new Set(['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);

@@ -2,6 +2,7 @@ import { lock, lockSync, tryLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
+import { patience } from './helpers/slowness.js';
 
 type Mode = 'exclusive' | 'shared';
 
@@ -16,6 +17,7 @@ describe.each(pairs)(
   'while one process holds %s, another one that wants %s',
   (held, wanted, granted) => {
     const outcome = granted ? 'gets it' : 'does not get it';
+    const timeout = granted ? patience : 50;
 
     test(`${outcome} with tryLock`, async () => {
       const resource = temporaryResource();
@@ -34,9 +36,10 @@ describe.each(pairs)(
       using _ = lockSync(resource, { mode: held });
       const actor = await Actor.start();
       const attempt = actor.run(
-        ({ holdfast }, path, mode) => holdfast.lockSync(path, { mode, timeout: 50 }).held,
+        ({ holdfast }, path, mode, timeout) => holdfast.lockSync(path, { mode, timeout }).held,
         resource,
         wanted,
+        timeout,
       );
       if (granted) await expect(attempt).resolves.toBe(true);
       else await expect(attempt).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
@@ -47,9 +50,11 @@ describe.each(pairs)(
       await using _ = await lock(resource, { mode: held });
       const actor = await Actor.start();
       const attempt = actor.run(
-        async ({ holdfast }, path, mode) => (await holdfast.lock(path, { mode, timeout: 50 })).held,
+        async ({ holdfast }, path, mode, timeout) =>
+          (await holdfast.lock(path, { mode, timeout })).held,
         resource,
         wanted,
+        timeout,
       );
       if (granted) await expect(attempt).resolves.toBe(true);
       else await expect(attempt).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });

@@ -115,6 +115,22 @@ needs('faults by LD_PRELOAD')('inspect works where everything is called a networ
   expect(await look()).toBe('free');
 });
 
+needs('faults by LD_PRELOAD', '/proc')(
+  'inspect does not say that nobody waits where waiters cannot be seen',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await Actor.start({ env: faults });
+    using held = tryLock(resource);
+    expect(held?.held).toBe(true);
+    expect((await inspect(resource)).waiters).toBe(0);
+    const status = actor.run(({ holdfast }, resource) => {
+      process.env['FAULT_STATFS'] = '0x6969';
+      return holdfast.inspect(resource);
+    }, resource);
+    expect(await status).not.toHaveProperty('waiters');
+  },
+);
+
 needs('symbolic links')(
   'inspect refuses a symbolic link and a folder at the lock path',
   async () => {

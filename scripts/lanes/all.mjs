@@ -62,6 +62,7 @@ const afterCross = [
   lane('node-majors', 25),
   lane('arm64', 20),
   lane('file-systems', 20),
+  lane('network-file-systems', 25),
   lane('package', 15),
   lane('bun', 15),
   lane('deno', 15),

@@ -191,6 +191,9 @@ const probes = {
   Windows: () => process.platform === 'win32',
   // native/turnstile_none.cc tells why macOS has none.
   'a queue before the lock': () => ['linux', 'win32'].includes(process.platform),
+  // scripts/lanes/network-file-systems.mjs has one: another mount of the folder for temporary files.
+  'a second client of a file server': () =>
+    existsSync(process.env['HOLDFAST_TEST_SECOND_CLIENT'] ?? ''),
   // test/smoke/lockfileex.c, which npm run test:windows compiles.
   'lockfileex.exe': () => existsSync(process.env['HOLDFAST_LOCKFILEEX'] ?? ''),
 };
