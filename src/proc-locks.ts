@@ -47,7 +47,10 @@ function deviceNameOf(dev: bigint): string {
   );
 }
 
-/** One reading of /proc/locks. */
+/**
+ * One reading of /proc/locks. The kernel shows a page at a time and finds its place by counting, so it shows
+ * a lock again, with those who wait for it, where another one was taken between two pages.
+ */
 export class KernelLocks {
   readonly #views = new Map<string, KernelView>();
   #devices: Map<string, string> | undefined;
@@ -59,14 +62,28 @@ export class KernelLocks {
   }
 
   constructor(text: string) {
+    // How many were seen to wait for each lock.
+    const blocked = new Map<string, number>();
+    let lock = '';
+    let waiters = 0;
     for (const entry of text.split('\n')) {
       const [, waiting, turnstile, type, pid, file] = line.exec(entry) ?? [];
       if (file === undefined) continue;
       const view = this.#views.get(file) ?? { file, holders: [], waiters: 0 };
       this.#views.set(file, view);
-      if (waiting !== undefined) view.waiters += 1;
-      else if (turnstile === undefined)
-        view.holders.push({ pid: Number(pid), mode: type === 'WRITE' ? 'exclusive' : 'shared' });
+      if (waiting === undefined) {
+        lock = entry.replace(/^\d+: */, '');
+        waiters = 0;
+        const mode = type === 'WRITE' ? 'exclusive' : 'shared';
+        // A process may share a lock with itself.
+        const again = mode === 'exclusive' && blocked.has(lock);
+        if (turnstile === undefined && !again) view.holders.push({ pid: Number(pid), mode });
+      } else {
+        waiters += 1;
+      }
+      const before = blocked.get(lock) ?? 0;
+      view.waiters += Math.max(waiters - before, 0);
+      blocked.set(lock, Math.max(waiters, before));
     }
   }
 
