@@ -295,7 +295,10 @@ export class WaitQueue implements Successor {
   #yield(file: LockFile, { request }: Waiter): number {
     this.#turn.end();
     if (file.unlock() < status.done) return file.handOver(request);
-    return request.remote ? status.contended : file.openInTurn(request);
+    if (request.remote) return status.contended;
+    const result = file.openInTurn(request);
+    if (result === status.contended) this.#follow(file, request.lockPath);
+    return result;
   }
 
   /** Gives the names up once nobody waits, here or in the kernel. */

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { flock, lock, lockSync, releaseAll, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
@@ -260,20 +261,53 @@ losesNameAndLinks(
   },
 );
 
+/** Another resource, whose lock file has got this number, which is free again. */
+function reuseOf(ino: number, resource: string): string | undefined {
+  return Array.from({ length: 100 }, (_, index) => `${resource}-${index}`).find((path) => {
+    writeFileSync(`${path}.flock`, '');
+    return statSync(`${path}.flock`).ino === ino;
+  });
+}
+
+const noReuse = 'needs a file system that uses numbers again';
+
 losesName(
   'those who waited for a deleted lock file are not found by another one that got its number',
   async (context) => {
     const resource = temporaryResource();
     const { ino, end } = await afterDeletion(resource);
-    const other = Array.from({ length: 100 }, (_, index) => `${resource}-${index}`).find((path) => {
-      writeFileSync(`${path}.flock`, '');
-      return statSync(`${path}.flock`).ino === ino;
-    });
-    if (other === undefined) return context.skip('needs a file system that uses numbers again');
+    const other = reuseOf(ino, resource);
+    if (other === undefined) return context.skip(noReuse);
     const before = tryLock(other);
     const after = lock(other);
     before?.release();
     (await after).release();
     await end();
+  },
+);
+
+needs('open files that can be replaced')(
+  'nor where the next one of them first had to wait for its turn behind other processes',
+  async (context) => {
+    const resource = temporaryResource();
+    const first = await lock(resource);
+    const waiting = [1, 2, 3].map(() => lock(resource));
+    const { ino } = statSync(first.lockPath);
+    first.release();
+    const second = await waiting[0];
+    // Longer than a thread hands a lock from task to task.
+    await sleep(20);
+    writeFileSync(`${resource}.new`, '');
+    renameSync(`${resource}.new`, first.lockPath);
+    second?.release();
+    const third = await waiting[1];
+    const other = reuseOf(ino, resource);
+    if (other === undefined) return context.skip(noReuse);
+    const before = tryLock(other);
+    const after = lock(other);
+    third?.release();
+    before?.release();
+    (await after).release();
+    (await waiting[2])?.release();
   },
 );
