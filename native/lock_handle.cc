@@ -196,7 +196,9 @@ int LockHandle::HandOver(const Request& request) {
   // The next one will not say in the record that the one before is done.
   if (stamped_ && !request.writes()) Write(open_, kStateFree, kStateBytes, kStateOffset);
   if (before != mode_) {
-    // The old lock is gone before the new one is there (flock(2)), so this may fail.
+    // The old lock is gone before the new one is there (flock(2)), so this may fail, or succeed
+    // when others have had the lock and written their records.
+    stamped_ = false;
     if (Unlock(open_) != 0) return GiveBack(kReplaced);
     const int result = TryLock(open_, mode_);
     if (result != 0) return result < 0 ? GiveBack(Failure(Operation::kLock, result)) : result;

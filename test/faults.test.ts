@@ -230,3 +230,23 @@ needs('faults by LD_PRELOAD')('a refused fileMode closes no descriptor twice', a
   }, resource);
   expect(outcome).toEqual({ refused: 'EPERM', open: true });
 });
+
+// A lock that becomes another kind of lock is given up in between (flock(2)).
+needs('faults by LD_PRELOAD', '/proc')(
+  'a reader that takes over from a writer has the token of who had the lock in between',
+  async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    await actor.run(({ holdfast, kept }, resource) => {
+      kept['writer'] = holdfast.lockSync(resource);
+      kept['reader'] = holdfast.lock(resource, { mode: 'shared' });
+    }, resource);
+    const between = lock(resource).then((held) => held.release());
+    await untilBlocked(`${resource}.flock`, 1);
+    await setFault(actor, 'UNLOCK_MS', 300);
+    await actor.run(({ kept }) => kept['writer'].release());
+    await between;
+    const token = actor.run(async ({ kept }) => String((await kept['reader']).token));
+    await expect(token).resolves.toBe('2');
+  },
+);
