@@ -23,6 +23,7 @@ const files = [
   'inspect',
   'interoperation',
   'json-store',
+  'json-store-changed',
   'jsonl-store',
   'lock-sync',
   'many-writers',
@@ -37,6 +38,8 @@ const files = [
 
 const byPath =
   'FUSE is treated as a network file system, where each spelling of a path has a queue of its own';
+const samePath =
+  'on what is treated as a network file system it is the same lock, because it has the same path';
 
 /** What a FUSE file system cannot pass, with what was seen on bindfs. */
 const lackingInFuse = {
@@ -50,8 +53,10 @@ const lackingInFuse = {
   'a second name of the lock file': 'each name has an inode of its own in bindfs',
   'a lock is handed over within a process without a thread for it':
     'FUSE is treated as a network file system, where a thread opens the file',
-  'when the lock file was deleted and locked anew, the older holder is refused':
-    'on what is treated as a network file system it is the same lock, because it has the same path',
+  'when the lock file *.flock was deleted and locked anew, the older holder is refused': samePath,
+  'when the lock file *.other was deleted and locked anew, the older holder is refused': samePath,
+  'when the lock file was deleted and locked anew, the append of the older holder is refused':
+    samePath,
   '8 processes make 200 updates each while 24 are killed: none is lost, and the file is always JSON':
     'a file that is being replaced is missing for a moment in bindfs',
 };
