@@ -24,6 +24,13 @@ async function holderFor(resource: string, milliseconds: number): Promise<Actor>
   return actor;
 }
 
+/** Has the actor release while this thread is blocked, and not before somebody here waits, however slow it is. */
+function releaseSoon(actor: Actor): void {
+  void actor.run(({ kept }) => {
+    setTimeout(() => kept['lock'].release(), 50);
+  });
+}
+
 test('lockSync takes a free lock at once', () => {
   using held = lockSync(temporaryResource(), { timeout: 0 });
   expect(held).toMatchObject({ held: true, mode: 'exclusive', label: null });
@@ -49,8 +56,9 @@ needs('/proc')(
   'who waits in the same thread waits for the release of lockSync, not in the kernel',
   async () => {
     const resource = temporaryResource();
-    await holderFor(resource, 50);
+    const actor = await holderFor(resource, 0);
     const waiting = lock(resource);
+    releaseSoon(actor);
     const held = lockSync(resource);
     await new Promise(setImmediate);
     expect(blockedOn(held.lockPath)).toBe(0);
@@ -137,9 +145,10 @@ needs('/proc')('lockSync and lock of one thread can wait for the same lock toget
 
 needs('/proc')('lockSync gets a lock for which its own thread waits already', async () => {
   const resource = temporaryResource();
-  await holderFor(resource, 100);
+  const actor = await holderFor(resource, 0);
   const waiting = lock(resource);
   await untilBlocked(`${resource}.flock`, 1);
+  releaseSoon(actor);
   // A grant to the other would reach nobody while this one blocks the event loop.
   const held = lockSync(resource, { timeout: patience });
   expect(held.held).toBe(true);
