@@ -10,6 +10,7 @@ const limits = 'Deno does not start with so few descriptors';
 const signals = 'Deno runs no signal handler while it is blocked, and ends instead';
 const workers = 'a worker that is blocked in native code was not ended by Deno in each run';
 const stopped = 'Deno hangs once a child of it was stopped';
+const folders = "Deno's unlink removes an empty folder, which Node's refuses";
 const others = 'Deno opens descriptors and starts threads of its own meanwhile';
 
 /** Tests and files that Deno 2.9 cannot pass although it has what they need, with what was seen. */
@@ -37,6 +38,8 @@ const lacking = {
   'signals do not cut a wait of lockSync short': signals,
   'a signal handler of the program still runs while it waits': signals,
   'a stopped process keeps its lock past its lease, until it goes on': stopped,
+  'delete() tells whether there was a file': folders,
+  'a leftover that cannot be removed fails the update: its writer may live': folders,
   'no descriptor stays open': others,
   'a lock that cannot be handed on in another mode leaves no descriptor': others,
   'a writer that gave up by the end of its worker keeps no reader out': workers,
