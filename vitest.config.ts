@@ -29,5 +29,8 @@ export default defineConfig({
     // fails twice is wrong; what fails once is in the output of the run.
     retry: process.env['CI'] === undefined ? 0 : 1,
     pool: 'forks',
+    // flock(1) and `holdfast run` have a line run by the user's shell. bash reads the user's own start-up file when
+    // its input is a socket, as it is from Node, and that file may do anything.
+    env: { SHELL: '/bin/sh' },
   },
 });
