@@ -14,8 +14,10 @@ export function isRemotePath(path: string): boolean {
   const folder = dirname(path);
   let remote = remoteFolders.get(folder);
   if (remote === undefined) {
-    if (remoteFolders.size === mostRemembered) remoteFolders.clear();
     remote = isRemote(path);
+    // The folder may be missing, and be made on another file system than this one.
+    if (remote === undefined) return false;
+    if (remoteFolders.size === mostRemembered) remoteFolders.clear();
     remoteFolders.set(folder, remote);
   }
   lastPath = path;

@@ -66,13 +66,13 @@ export function fileSystemOf(path: string): string | null {
 const sharedFolder = /^\\\\(?:[^?.]|\?\\UNC\\)/i;
 
 /**
- * Whether opening and locking may take long there: decided by the file system's type. Throws for one that
- * loses locks.
+ * Whether opening and locking may take long there: decided by the file system's type, undefined where that
+ * cannot be told. Throws for one that loses locks.
  */
-export function isRemote(path: string): boolean {
+export function isRemote(path: string): boolean | undefined {
   if (process.platform === 'win32') return sharedFolder.test(path);
   const name = fileSystemOf(path);
-  if (name === null) return false;
+  if (name === null) return undefined;
   if (losesLocks.has(name)) throw systemError(-constants.errno.EOPNOTSUPP, lockCall, path);
   return remote.has(name);
 }
