@@ -1,45 +1,15 @@
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { existsSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { heldLocks, tryLock } from 'holdfast';
 import { acquireFileLock, acquireSessionWriteLock } from 'holdfast/session-lock';
 import { expect, test } from 'vitest';
 import { descriptorsOf } from './helpers/descriptors.js';
-import { temporaryFolder } from './helpers/folder.js';
 import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
+import { payload, payloadOrNull, temporarySession, until } from './helpers/old-session.js';
 import { allow, refuse } from './helpers/refusals.js';
 import { SessionHolder } from './helpers/session-holder.js';
 import { startZombie } from './helpers/zombie.js';
-
-function temporarySession(): string {
-  return join(temporaryFolder(), 'a.jsonl');
-}
-
-function payload(file: string): Record<string, unknown> {
-  return JSON.parse(readFileSync(`${file}.lock`, 'utf8'));
-}
-
-function payloadOrNull(file: string): Record<string, unknown> | null {
-  try {
-    return payload(file);
-  } catch {
-    return null;
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await nextTurn();
-}
 
 function abortable() {
   const controller = new AbortController();

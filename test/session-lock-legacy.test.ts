@@ -9,37 +9,17 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { tryLock } from 'holdfast';
 import { acquireFileLock, acquireSessionWriteLock, withFileLock } from 'holdfast/session-lock';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { payload, payloadOrNull, temporarySession, until } from './helpers/old-session.js';
 import { startModule } from './helpers/program.js';
 import { type Kind, SessionHolder } from './helpers/session-holder.js';
 import { slowness } from './helpers/slowness.js';
 
 const hooked = needs('async hooks of promises');
-
-function temporarySession(): string {
-  return join(temporaryFolder(), 'a.jsonl');
-}
-
-function payload(file: string): Record<string, unknown> {
-  return JSON.parse(readFileSync(`${file}.lock`, 'utf8'));
-}
-
-function payloadOrNull(file: string): Record<string, unknown> | null {
-  try {
-    return payload(file);
-  } catch {
-    return null;
-  }
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await nextTurn();
-}
 
 const legacy = true;
 const retries = { retries: 1, factor: 1, minTimeout: 100, maxTimeout: 100 };

@@ -57,8 +57,6 @@ const lackingInFuse = {
   'when the lock file *.other was deleted and locked anew, the older holder is refused': samePath,
   'when the lock file was deleted and locked anew, the append of the older holder is refused':
     samePath,
-  '8 processes make 200 updates each while 24 are killed: none is lost, and the file is always JSON':
-    'a file that is being replaced is missing for a moment in bindfs',
 };
 
 /** Mounts a new file system of this type, kept in a file. */

@@ -28,11 +28,9 @@ async function unpack(name, folder) {
 /** These modules and what they need, in the order in which they can be loaded. */
 function modulesInOrder(folder) {
   const lines = readFileSync(join(folder, 'modules.dep'), 'utf8').trim().split('\n');
-  const entries = lines.map((line) => line.split(/:? /).filter((path) => path !== ''));
-  const named = (name) =>
-    entries.find(([path]) => basename(path.replace(/:$/, ''), '.ko') === name);
-  const order = needed.flatMap((name) => [...named(name)].reverse());
-  return [...new Set(order.map((path) => path.replace(/:$/, '')))];
+  const entries = lines.map((line) => line.split(/:? +|:$/).filter((path) => path !== ''));
+  const named = (name) => entries.find(([path]) => basename(path, '.ko') === name);
+  return [...new Set(needed.flatMap((name) => named(name).toReversed()))];
 }
 
 async function makeInitialFiles(folder, modules) {
