@@ -1,5 +1,5 @@
+import { invalid } from './arguments.js';
 import { addon, status } from './native.js';
-import { invalid } from './options.js';
 import { systemError } from './system-error.js';
 
 const modes = { unlock: 0, shared: 1, exclusive: 2 } as const;

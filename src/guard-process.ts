@@ -1,7 +1,8 @@
 import { setTimeout } from 'node:timers';
+import { invalid } from './arguments.js';
 import { describeThrown } from './errors.js';
 import { lostError } from './loss.js';
-import { invalid, longestTimer } from './options.js';
+import { longestTimer } from './options.js';
 import { currentScope, lockOf, type Scope } from './scope.js';
 
 /** What `guardProcess` can be told. */

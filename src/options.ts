@@ -1,9 +1,6 @@
-import { isAbsolute, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { inspect } from 'node:util';
+import { absolute, boolean, duration, invalid, toPath, unusable } from './arguments.js';
 import { cut } from './holder-record.js';
 import { type RequestDetails, requestFlags } from './native.js';
-import { printable } from './printable.js';
 
 /** How a lock is held: by one holder alone, or together with other shared ones. */
 export type LockMode = 'exclusive' | 'shared';
@@ -80,26 +77,6 @@ const suffix = '.flock';
 const mostLabelBytes = 198;
 const noDetails: [] = [];
 
-// Whatever it is, an object that cannot be converted to a string included.
-function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (typeof value === 'function') return 'a function';
-  return typeof value === 'object' && value !== null
-    ? inspect(value, { depth: 0, compact: true, breakLength: Number.POSITIVE_INFINITY })
-    : String(value);
-}
-
-function unusable(message: string): TypeError {
-  const error: TypeError & { code?: string } = new TypeError(printable(message));
-  error.code = 'ERR_INVALID_ARG_VALUE';
-  return error;
-}
-
-/** The error for an argument that cannot be used. */
-export function invalid(name: string, expected: string, value: unknown): TypeError {
-  return unusable(`${name} must be ${expected}, not ${describe(value)}`);
-}
-
 const known: Record<keyof LockOptions, true> = {
   mode: true,
   timeout: true,
@@ -122,46 +99,6 @@ function assertKnown(options: LockOptions): void {
       throw unusable(`there is no option ${name}: there are ${Object.keys(known).join(', ')}`);
     }
   }
-}
-
-function duration(name: string, value: unknown, least: number): number {
-  if (typeof value !== 'number' || Number.isNaN(value) || value < least) {
-    throw invalid(
-      name,
-      least === 0 ? 'a number of ms, 0 or more' : 'a number of ms above 0',
-      value,
-    );
-  }
-  return value;
-}
-
-function boolean(name: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw invalid(name, 'true or false', value);
-  return value;
-}
-
-// A test environment such as jsdom has a global URL that those of node:url are no instances of.
-function isUrl(value: unknown): value is URL {
-  return typeof value === 'object' && Object.prototype.toString.call(value) === '[object URL]';
-}
-
-function toPath(name: string, value: unknown): string {
-  const path = isUrl(value) ? fileURLToPath(value) : value;
-  if (typeof path !== 'string') throw invalid(name, 'a path or a file: URL', value);
-  if (path.length === 0) throw invalid(name, 'a path that is not empty', value);
-  if (path.includes('\0')) throw invalid(name, 'a path without NUL bytes', value);
-  return path;
-}
-
-const onWindows = process.platform === 'win32';
-
-// The working directory may change while the lock is waited for, and a slash, `.` or `..` at the end
-// would put the lock file into the folder instead of beside it. On Windows paths may begin with
-// whatever drive is current, and the addon passes them on literally (native/file_lock_win.cc).
-function absolute(path: string): string {
-  const last = path.charCodeAt(path.length - 1);
-  const named = last !== 0x2f && last !== 0x5c && last !== 0x2e;
-  return named && !onWindows && isAbsolute(path) ? path : resolve(path);
 }
 
 function toMode(value: unknown): LockMode {

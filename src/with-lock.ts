@@ -1,8 +1,9 @@
+import { invalid } from './arguments.js';
 import { dispose } from './dispose.js';
 import { describeThrown } from './errors.js';
 import { FileLock } from './file-lock.js';
 import { acquire } from './lock.js';
-import { invalid, type LockOptions, toRequest } from './options.js';
+import { type LockOptions, toRequest } from './options.js';
 import { printable } from './printable.js';
 import { runInScope } from './scope.js';
 
