@@ -17,6 +17,7 @@
         'native/holding.cc',
         'native/lease_watchdog.cc',
         'native/lock_handle.cc',
+        'native/lock_handle_waits.cc',
         'native/lock_waiter.cc',
         'native/parked_thread.cc',
       ],
