@@ -49,6 +49,7 @@ let told: LockRequest | undefined;
 function ask<Result>(what: Ask<Result>, handle: number, request: LockRequest): Result {
   if (request === told) return what(handle);
   const { lockPath, flags, details } = request;
+  told = undefined;
   // Without a spread where there is nothing to spread: this is on the way of every lock.
   const result =
     details.length === 0
@@ -58,7 +59,10 @@ function ask<Result>(what: Ask<Result>, handle: number, request: LockRequest): R
   return result;
 }
 
-/** Call it after the addon: what is thrown on the way there must not leave it with the one before. */
+/**
+ * Call it after the addon, with nothing told meanwhile: what is thrown on the way there, or right behind it
+ * by the timeout of a script in node:vm, must not leave it with another one than it is believed to have.
+ */
 function hasBeenTold(request: LockRequest): void {
   told = request.signal === undefined ? request : undefined;
 }
@@ -131,9 +135,8 @@ export class LockFile {
   }
 
   #tryFlagged({ lockPath, flags, details }: LockRequest, flag: number): number {
-    const result = addon.tryAcquire(this.number, lockPath, flags | flag, ...details);
     told = undefined;
-    return result;
+    return addon.tryAcquire(this.number, lockPath, flags | flag, ...details);
   }
 
   /**
@@ -149,6 +152,7 @@ export class LockFile {
   beginRemote(request: LockRequest, once: boolean, onEnded: Ended): number {
     listen(this.number, onEnded);
     const { lockPath, flags, details } = request;
+    told = undefined;
     const result = addon.beginRemote(this.number, once, lockPath, flags, ...details);
     hasBeenTold(request);
     return result;

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { LockFile } from '../src/lock-file.js';
 import { status } from '../src/native.js';
@@ -70,4 +70,19 @@ test('what is told while another request is on the way is told before that', () 
   expectToLock(request);
   file.unlock();
   file.letGo();
+});
+
+// A script of node:vm is ended by its timeout wherever it is, and what called it goes on.
+test.each(calls)('%s() leaves nothing told when it is cut short once it has told', (_, call) => {
+  const other = requestFor('before');
+  const before = fileOf(other);
+  const request = Object.defineProperty({ ...requestFor('wanted') }, 'signal', {
+    get() {
+      throw new Error('Script execution timed out');
+    },
+  });
+  expect(() => call(before, request)).toThrow('timed out');
+  before.letGo();
+  rmSync(other.lockPath, { force: true });
+  expectToLock(other);
 });
