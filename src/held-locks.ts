@@ -48,7 +48,8 @@ export function heldLocks(): HeldLock[] {
  * ```
  */
 export function releaseAll(): number {
-  const held = [...LockFile.existing()].filter((file) => file.hold !== null && file.held);
-  for (const file of held) file.owners.first?.takeAway('releaseAll');
-  return held.length;
+  const holds = [...LockFile.existing()].flatMap((file) => (file.held && file.hold) || []);
+  // By the hold: whoever is told may let go of one and take another lock, with the same file object.
+  for (const hold of holds) LockFile.ownerOf(hold)?.takeAway('releaseAll');
+  return holds.length;
 }

@@ -141,3 +141,16 @@ test('a lock ends with its using block, and with an error in it', async () => {
   using held = tryLock(resource);
   expect(held?.held).toBe(true);
 });
+
+test('releaseAll leaves a lock alone that one of those whom it tells takes meanwhile', () => {
+  const folder = temporaryFolder();
+  const [first, second] = [lockSync(`${folder}/a`), lockSync(`${folder}/b`)];
+  const taken: unknown[] = [];
+  first.signal.addEventListener('abort', () => {
+    second.release();
+    taken.push(tryLock(`${folder}/c`));
+  });
+  releaseAll();
+  expect(taken).toMatchObject([{ held: true }]);
+  expect(heldLocks()).toHaveLength(1);
+});
