@@ -10,7 +10,7 @@ import type { NestedQueue } from './nested-queue.js';
  */
 export interface Scope {
   readonly hold: Hold;
-  readonly parent: Scope | undefined;
+  parent: Scope | undefined;
   /** Those that nest in this scope, where it is that of a nested lock. */
   readonly nested: NestedQueue | undefined;
 }
@@ -40,11 +40,12 @@ export function runInScope<T>(lock: FileLock, fn: (lock: FileLock) => T): T {
 
 /** A scope of this lock inside the running one. */
 export function scopeOf(lock: FileLock): Scope {
-  return {
-    hold: lock.hold,
-    parent: currentScope(),
-    nested: lock.nestedQueue,
-  };
+  const parent = currentScope();
+  // Whoever takes each lock before it lets go of the last one would keep all of them otherwise.
+  for (let scope = parent; scope !== undefined; scope = scope.parent) {
+    scope.parent = heldScope(scope.parent);
+  }
+  return { hold: lock.hold, parent, nested: lock.nestedQueue };
 }
 
 /** Makes the rest of the running code, and all that it starts, a part of this scope, or of none. */

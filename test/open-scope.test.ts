@@ -1,9 +1,10 @@
+import { channel } from 'node:diagnostics_channel';
 import { readFile } from 'node:fs';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type FileLock, lock, openScope, reclaimLeaked, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
-import { temporaryResource } from './helpers/folder.js';
+import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 
 const hooked = needs('async hooks of promises');
@@ -174,4 +175,21 @@ hooked('the scope does not keep a lock that nothing refers to', async () => {
   expect(await reclaimLeaked()).toBeGreaterThan(0);
   using free = tryLock(resource);
   expect(free?.held).toBe(true);
+});
+
+hooked('who takes each lock before it lets go of the last one keeps none of them', async () => {
+  const folder = temporaryFolder();
+  const holds: WeakRef<object>[] = [];
+  const note = (hold: unknown) => void holds.push(new WeakRef(hold as object));
+  channel('tracing:holdfast:hold:start').subscribe(note);
+  const held = [await take(`${folder}/0`), await take(`${folder}/1`)];
+  for (let count = 2; count < 8; count += 1) {
+    held.push(await take(`${folder}/${count}`));
+    held.shift()?.release();
+  }
+  channel('tracing:holdfast:hold:start').unsubscribe(note);
+  await reclaimLeaked();
+  // Two that are held, and the one that was let go since the latest was taken.
+  expect(holds.flatMap((hold) => hold.deref() ?? []).length).toBeLessThanOrEqual(3);
+  for (const lock of held) lock.release();
 });
