@@ -36,7 +36,8 @@ class Sibling extends PendingLock implements NestedWaiter {
     again: Again,
     forThread: boolean,
   ) {
-    super(request, forThread);
+    // No file server has a part in it.
+    super({ ...request, remote: false }, forThread);
     this.#scope = scope;
     this.#queue = queue;
     this.#again = again;

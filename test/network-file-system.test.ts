@@ -119,6 +119,30 @@ needs('faults by LD_PRELOAD')('timeout 0 makes one attempt, however long it take
   await expect(attempt()).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT' });
 });
 
+needs('faults by LD_PRELOAD')('timeout 0 does not wait for a sibling that nests', async () => {
+  const resource = temporaryResource();
+  const actor = await slowActor();
+  const outcome = await actor.run(
+    ({ holdfast }, resource) =>
+      holdfast.withLock(resource, async () => {
+        const nest = (timeout: number, fn: () => unknown) =>
+          holdfast.withLock(resource, { reentrant: true, timeout }, fn);
+        let end = () => {};
+        const ended = new Promise<void>((resolve) => {
+          end = resolve;
+        });
+        const first = nest(1_000, () => ended);
+        const second = nest(0, () => 'nested').catch(({ code }) => code);
+        const outcome = await second;
+        end();
+        await first;
+        return outcome;
+      }),
+    resource,
+  );
+  expect(outcome).toBe('ERR_LOCK_TIMEOUT');
+});
+
 needs('faults by LD_PRELOAD')(
   'one attempt does not go on with a wait that was given up',
   async () => {
