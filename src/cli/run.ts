@@ -162,7 +162,10 @@ async function runGuarded(planned: Plan): Promise<number> {
 function renewing(held: FileLock, lease: number): NodeJS.Timeout {
   const interval = Math.min(lease / 3, longestTimer);
   return setInterval(() => {
-    if (held.held) held.renew();
+    // Not asked before: it may be lost between the two. Its signal says so as well.
+    try {
+      held.renew();
+    } catch {}
   }, interval);
 }
 
