@@ -1,6 +1,6 @@
 import { asyncDispose, dispose } from './dispose.js';
 import type { LockLostError } from './errors.js';
-import type { Hold } from './hold.js';
+import { type Hold, newHold } from './hold.js';
 import { type HolderRecord, parseHolderRecord } from './holder-record.js';
 import { unwatchForLeak, watchForLeak } from './leak-check.js';
 import { abortIfLeaked } from './leaked-signals.js';
@@ -80,20 +80,7 @@ export class FileLock implements Disposable, AsyncDisposable {
       this.token = token;
       this.previousHolder = crash === null ? null : parseHolderRecord(crash);
     }
-    this.#hold = {
-      resource: this.resource,
-      lockPath: this.lockPath,
-      mode: this.mode,
-      label: this.label,
-      leakCheck: request.leakCheck,
-      lease: request.lease,
-      stack: request.stack,
-      since: granted.since,
-      number: file.number,
-      ended: false,
-      broken: false,
-      nested: undefined,
-    };
+    this.#hold = newHold(request, file.number);
     file.begin(this.#hold, this);
     if (request.lease > 0) this.#startLease();
     if (request.leakCheck > 0) watchForLeak(this.#hold);
@@ -242,7 +229,10 @@ export class FileLock implements Disposable, AsyncDisposable {
     const told = new Set([...owners.map(({ onLost }) => onLost), ...lossesOf(this.#hold)]);
     const error = lossFrom(cause, this.#hold);
     // All of them first: those who are told may do anything, also with the next holder of this file.
-    for (const owner of owners) owner.#lose(error);
+    for (const owner of owners) {
+      owner.#file = null;
+      owner.#lost = error;
+    }
     if (cause === 'releaseAll') file.forceUnlock();
     else file.revoke();
     if (cause === 'lease') traceExpire(this.#hold);
@@ -271,11 +261,6 @@ export class FileLock implements Disposable, AsyncDisposable {
     if (result < 0) throw errorFrom(result, this);
     this.ended();
     file.recycle();
-  }
-
-  #lose(error: LockLostError): void {
-    this.#file = null;
-    this.#lost = error;
   }
 
   #leave(): void {

@@ -1,6 +1,6 @@
-import { addon } from './native.js';
+import { addon, granted } from './native.js';
 import type { NestedQueue } from './nested-queue.js';
-import type { LockMode } from './options.js';
+import type { LockMode, LockRequest } from './options.js';
 
 /**
  * What is known of one hold. Plain data on purpose: it may be kept by anyone (async contexts, the
@@ -25,6 +25,25 @@ export interface Hold {
   broken: boolean;
   /** Those that nest in the outermost lock, from the first of them on. */
   nested: NestedQueue | undefined;
+}
+
+/** The hold that begins with the latest grant, to the lock file object with this number. */
+export function newHold(request: LockRequest, number: number): Hold {
+  const { resource, lockPath, mode, label, leakCheck, lease, stack } = request;
+  return {
+    resource,
+    lockPath,
+    mode,
+    label,
+    leakCheck,
+    lease,
+    stack,
+    since: granted.since,
+    number,
+    ended: false,
+    broken: false,
+    nested: undefined,
+  };
 }
 
 /** In ms; of a lock, or of one that nests in it. */
