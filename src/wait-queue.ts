@@ -70,9 +70,14 @@ export class WaitQueue implements Successor {
 
   /** Takes a waiter out who does not want the lock any more. */
   leave(waiter: Waiter): void {
-    const first = this.#waiters.first === waiter;
+    const wasFirst = this.#waiters.first === waiter;
     this.#waiters.remove(waiter);
-    if (first) this.#passOn();
+    if (!wasFirst) return;
+    // The next one gets its wait in the kernel, or nobody does.
+    const request = this.#waiters.first?.request;
+    if (request?.mode !== this.#waits.mode) this.#waits.leave();
+    else if (request !== undefined) this.#waits.current?.changeRequest(request);
+    this.#serve();
   }
 
   /**
@@ -184,45 +189,37 @@ export class WaitQueue implements Successor {
         return;
       }
       const file = unused ?? LockFile.take();
-      const tried = unused === undefined ? this.#try(head, file) : status.contended;
+      const tried = unused === undefined ? this.#try(head, file, false) : status.contended;
       unused = undefined;
       if (!this.#settle(head, file, tried)) return;
     }
   }
 
-  #try({ request }: Waiter, file: LockFile): number {
+  /** Makes an attempt, or opens the file only, to stand in turn. */
+  #try({ request }: Waiter, file: LockFile, inTurn: boolean): number {
     if (request.remote) return status.contended;
-    const result = file.tryAcquire(request);
-    if (result === status.done || result === status.contended) this.#follow(file, request.lockPath);
+    const result = inTurn ? file.openInTurn(request) : file.tryAcquire(request);
+    const isOpen = result === status.done || result === status.contended;
+    // Those here may wait for another file than before, and the number of the old one be that of any new one.
+    if (isOpen && this.#names.move(file.identityAt(request.lockPath))) {
+      this.#waits.forgetAbandoned();
+      this.#holders.meet(file);
+    }
     return result;
-  }
-
-  /** Those here may wait for another file than before, and the number of the old one be that of any new one. */
-  #follow(file: LockFile, path: string): void {
-    if (!this.#names.move(file.identityAt(path))) return;
-    this.#waits.forgetAbandoned();
-    this.#holders.meet(file);
   }
 
   /** Acts on the result of an attempt. False when the first waiter waits in the kernel now. */
   #settle(head: Waiter, file: LockFile, result: number): boolean {
-    if (result === status.done) {
-      this.#grant(head, file);
-      return true;
-    }
     if (result === status.contended) {
       const started = this.#waits.begin(head.request, file);
-      if (started === status.done) {
-        this.#waitIn(file, head);
-        return false;
-      }
-      return this.#fail(head, file, started);
+      if (started !== status.done) return this.#fail(head, file, started);
+      this.#waitIn(file, head);
+      return false;
     }
-    if (result === status.replaced) {
-      file.recycle();
-      return true;
-    }
-    return this.#fail(head, file, result);
+    if (result === status.done) this.#grant(head, file);
+    else if (result === status.replaced) file.recycle();
+    else this.#fail(head, file, result);
+    return true;
   }
 
   #waitIn(file: LockFile, head: Waiter): void {
@@ -267,14 +264,6 @@ export class WaitQueue implements Successor {
     else linger(this);
   }
 
-  /** The first waiter has left: the next one gets its wait in the kernel, or nobody does. */
-  #passOn(): void {
-    const request = this.#waiters.first?.request;
-    if (request?.mode !== this.#waits.mode) this.#waits.leave();
-    else if (request !== undefined) this.#waits.current?.changeRequest(request);
-    this.#serve();
-  }
-
   #handOver(file: LockFile, head: Waiter, holder: Owner): void {
     const over = this.#turn.isOver(file);
     file.end();
@@ -292,13 +281,10 @@ export class WaitQueue implements Successor {
   }
 
   /** Lets the lock go for whoever waits in other processes; the next one here waits behind them. */
-  #yield(file: LockFile, { request }: Waiter): number {
+  #yield(file: LockFile, head: Waiter): number {
     this.#turn.end();
-    if (file.unlock() < status.done) return file.handOver(request);
-    if (request.remote) return status.contended;
-    const result = file.openInTurn(request);
-    if (result === status.contended) this.#follow(file, request.lockPath);
-    return result;
+    if (file.unlock() < status.done) return file.handOver(head.request);
+    return this.#try(head, file, true);
   }
 
   /** Gives the names up once nobody waits, here or in the kernel. */
