@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { type FileLock, inspect, LockLostError } from '../index.js';
 import { JsonChangedError } from './errors.js';
 import { retryBusy } from './retry-busy.js';
-import { discardTemporary, synced, temporaryPath, writeTemporary } from './temporary-file.js';
+import { removeIfThere, synced, temporaryPath, writeTemporary } from './temporary-file.js';
 
 /** What a file was when it was read: its stats, or null for no file. */
 export type Version = BigIntStats | null;
@@ -66,7 +66,7 @@ export async function replaceFile(replacement: Replacement): Promise<void> {
     await assertNewest(path, lock);
     await synced(dirname(path), () => retryBusy(() => publishOver(replacement, temporary)));
   } catch (error) {
-    await discardTemporary(temporary);
+    await removeIfThere(temporary);
     // Who lost the lock may find the temporary file removed already; that is not what went wrong.
     lock.assertHeld();
     throw error;

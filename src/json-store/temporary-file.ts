@@ -25,7 +25,7 @@ export function temporaryPath(path: string, lock: FileLock): string {
   return join(dirname(path), `${prefixOf(path)}${writerOf(lock)}${count}.tmp`);
 }
 
-async function removeIfThere(path: string): Promise<void> {
+export async function removeIfThere(path: string): Promise<void> {
   await retryBusy(() => unlink(path)).catch((error) => {
     if (error.code !== 'ENOENT') throw error;
   });
@@ -68,10 +68,6 @@ export async function writeTemporary(
     throw error;
   }
   await closeSynced(handle);
-}
-
-export async function discardTemporary(path: string): Promise<void> {
-  await removeIfThere(path);
 }
 
 /**
