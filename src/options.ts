@@ -72,7 +72,8 @@ export interface LockRequest {
   readonly remote: boolean;
 }
 
-const suffix = '.flock';
+/** How the names of lock files end. */
+export const suffix = '.flock';
 // The record of 512 bytes has other members too.
 const mostLabelBytes = 198;
 const noDetails: [] = [];

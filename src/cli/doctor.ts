@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { addonPath } from '../native.js';
+import { suffix } from '../options.js';
 import { printable } from '../printable.js';
 import { processIdentity } from '../process-identity.js';
 import { type Command, parse, UsageError } from './command.js';
 import { Contender } from './contender.js';
 import { exitCode } from './exit-codes.js';
-import { suffix } from './lock-files.js';
 import { fileSystemTypeOf } from './mount.js';
 import { tableOf } from './table.js';
 
@@ -135,9 +135,7 @@ export const doctor: Command = {
       { text: level, style: styles[level] },
       { text: printable(text) },
     ]);
-    const colours = process.stdout.isTTY === true && process.stdout.hasColors();
-    const columns = Number.POSITIVE_INFINITY;
-    process.stdout.write(`${tableOf(rows, { colours, columns }).join('\n')}\n`);
+    process.stdout.write(`${tableOf(rows).join('\n')}\n`);
     return findings.some(({ level }) => level === 'failure') ? 1 : exitCode.ok;
   },
 };

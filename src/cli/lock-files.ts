@@ -1,9 +1,7 @@
 import type { Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-
-/** How the names of lock files end. */
-export const suffix = '.flock';
+import { suffix } from '../options.js';
 
 /** What was met: a lock file, or a folder that could not be searched. */
 export type Found = { lockPath: string } | { lockPath: string; error: Error };

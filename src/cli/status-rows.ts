@@ -44,8 +44,8 @@ export async function rowsAt(paths: string[]): Promise<Row[]> {
   return rows.sort((a, b) => rank(a) - rank(b));
 }
 
-/** A duration for people: `0.9 s`, `1m 15s`, `2h 03m`, `3d 4h`. */
-export function durationText(milliseconds: number): string {
+// `0.9 s`, `1m 15s`, `2h 03m`, `3d 4h`.
+function durationText(milliseconds: number): string {
   const seconds = Math.floor(milliseconds / 1000);
   const minutes = Math.floor(seconds / 60);
   const hours = Math.floor(minutes / 60);

@@ -18,21 +18,15 @@ const home = '\x1b[H';
 const eraseLine = '\x1b[K';
 const eraseBelow = '\x1b[J';
 
-function hasColours(): boolean {
-  return process.stdout.isTTY === true && process.stdout.hasColors();
-}
-
 function toText(rows: Row[]): string {
-  if (rows.length === 0) return 'no lock files';
-  const layout = { colours: hasColours(), columns: Number.POSITIVE_INFINITY };
-  return tableOf(toCells(rows), layout).join('\n');
+  return rows.length === 0 ? 'no lock files' : tableOf(toCells(rows)).join('\n');
 }
 
 async function draw(paths: string[]): Promise<void> {
   const rows = await rowsAt(paths);
   const { columns, rows: height } = process.stdout;
   const held = rows.filter(({ state }) => state === 'exclusive' || state === 'shared').length;
-  const lines = tableOf(toCells(rows), { colours: hasColours(), columns });
+  const lines = tableOf(toCells(rows), columns);
   const shown = lines.slice(0, Math.max(1, height - 2));
   const hidden = lines.length - shown.length;
   const more = hidden > 0 ? `, ${hidden} more below` : '';

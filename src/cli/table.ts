@@ -19,15 +19,14 @@ function widthOf(character: string): number {
   return zeroWidth.test(character) ? 0 : doubleWidth.test(character) ? 2 : 1;
 }
 
-/** How many columns of a terminal a text takes. */
-export function columnsOf(text: string): number {
+function columnsOf(text: string): number {
   let columns = 0;
   for (const character of text) columns += widthOf(character);
   return columns;
 }
 
-/** The part of a text that fits, with an ellipsis where something is missing. */
-export function clip(text: string, columns: number): string {
+// With an ellipsis where something is missing.
+function clip(text: string, columns: number): string {
   if (columnsOf(text) <= columns) return text;
   let kept = '';
   let used = 1;
@@ -43,11 +42,9 @@ function paint({ text, style }: Cell, colours: boolean): string {
   return colours && style !== undefined ? styleText(style, text) : text;
 }
 
-/** Lines of a table with aligned columns, none longer than `columns`. */
-export function tableOf(
-  rows: Cell[][],
-  { colours, columns }: { colours: boolean; columns: number },
-): string[] {
+/** Lines for stdout of a table with aligned columns, none longer than `columns`. */
+export function tableOf(rows: Cell[][], columns = Number.POSITIVE_INFINITY): string[] {
+  const colours = process.stdout.isTTY === true && process.stdout.hasColors();
   const cells = rows.map((row) =>
     row.map(({ text, ...rest }) => ({ ...rest, text: printable(text) })),
   );
