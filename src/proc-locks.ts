@@ -1,7 +1,8 @@
-import { type BigIntStats, readdirSync, readFileSync } from 'node:fs';
+import { type BigIntStats, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { LockMode } from './options.js';
+import { readProc } from './process-identity.js';
 
 /** A flock(2) lock that the kernel knows of. */
 export interface KernelLock {
@@ -26,14 +27,6 @@ export interface KernelView {
 const line =
   /^\d+: *(-> *)?(?:FLOCK +\S+ +|(OFDLCK) +\S+ +)(READ|WRITE) +(-?\d+) +(\S+) (?:0 EOF|9223372036854775792 9223372036854775792)$/;
 
-function read(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
-}
-
 function deviceName(major: number | bigint, minor: number | bigint): string {
   const hex = (part: number | bigint) => part.toString(16).padStart(2, '0');
   return `${hex(major)}:${hex(minor)}`;
@@ -57,7 +50,7 @@ export class KernelLocks {
 
   /** Null where there is no /proc/locks. */
   static read(): KernelLocks | null {
-    const text = read('/proc/locks');
+    const text = readProc('/proc/locks');
     return text === null ? null : new KernelLocks(text);
   }
 
@@ -96,7 +89,7 @@ export class KernelLocks {
   #nameOf(fd: number | null, { dev, ino }: BigIntStats): string {
     // Where a file system is made of several (Btrfs subvolumes, overlayfs), stat(2) gives other
     // numbers than the kernel has for itself.
-    const info = fd === null ? null : read(`/proc/self/fdinfo/${fd}`);
+    const info = fd === null ? null : readProc(`/proc/self/fdinfo/${fd}`);
     const mount = /^mnt_id:\s*(\d+)$/m.exec(info ?? '')?.[1];
     const device = mount === undefined ? undefined : this.#deviceOfMount(mount);
     const inode = /^ino:\s*(\d+)$/m.exec(info ?? '')?.[1];
@@ -105,7 +98,7 @@ export class KernelLocks {
 
   #deviceOfMount(mount: string): string | undefined {
     this.#devices ??= new Map(
-      (read('/proc/self/mountinfo') ?? '').split('\n').flatMap((entry) => {
+      (readProc('/proc/self/mountinfo') ?? '').split('\n').flatMap((entry) => {
         const [id, , device] = entry.split(' ');
         const [major, minor] = device?.split(':') ?? [];
         return id === undefined || minor === undefined
@@ -146,7 +139,7 @@ export function heirOf({ pid: taker }: KernelLock, { file }: KernelView): number
     const pid = Number(entry);
     if (!Number.isInteger(pid)) continue;
     for (const fd of entriesOf(`/proc/${pid}/fdinfo`)) {
-      const info = read(`/proc/${pid}/fdinfo/${fd}`);
+      const info = readProc(`/proc/${pid}/fdinfo/${fd}`);
       if (info?.includes('\nlock:') && info.includes(` ${taker} ${file} 0 EOF`)) return pid;
     }
   }

@@ -2,7 +2,8 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { cut } from './holder-record.js';
 
-function read(path: string): string | null {
+/** The text of a file of /proc, or null where there is none. */
+export function readProc(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');
   } catch {
@@ -37,7 +38,7 @@ export interface ProcessIdentity {
 // The fields of proc_pid_stat(5) from the state on. The command name before it may contain anything, so
 // they are counted from its closing bracket.
 function statOf(pid: number | 'self'): string[] | undefined {
-  const stat = read(`/proc/${pid}/stat`);
+  const stat = readProc(`/proc/${pid}/stat`);
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
@@ -54,12 +55,12 @@ export function isZombie(pid: number): boolean {
 
 /** The command line of a process, with its arguments; null where it cannot be told. Linux only. */
 export function commandOf(pid: number): string | null {
-  const line = read(`/proc/${pid}/cmdline`)
+  const line = readProc(`/proc/${pid}/cmdline`)
     ?.replaceAll('\0', ' ')
     .trim()
     .slice(0, mostCommandLength);
   if (line !== undefined && line !== '') return line;
-  return read(`/proc/${pid}/comm`)?.trim() ?? null;
+  return readProc(`/proc/${pid}/comm`)?.trim() ?? null;
 }
 
 function identify(): ProcessIdentity {
@@ -68,7 +69,7 @@ function identify(): ProcessIdentity {
     pid: process.pid,
     start: startTimeOf('self') ?? Math.round(Date.now() - process.uptime() * 1000),
     host: cut(hostname(), mostHostBytes),
-    boot: read('/proc/sys/kernel/random/boot_id')?.trim() ?? null,
+    boot: readProc('/proc/sys/kernel/random/boot_id')?.trim() ?? null,
     pidns: namespace === undefined ? null : Number(namespace),
   };
 }
