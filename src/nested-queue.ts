@@ -15,7 +15,7 @@ const waited = new Set<NestedQueue>();
 /** Those that nest in one lock, one after the other. Does not refer to the lock: contexts keep this. */
 export class NestedQueue {
   readonly hold: Hold;
-  readonly #outer: NestedQueue | undefined;
+  #outer: NestedQueue | undefined;
   readonly #waiters = new Set<NestedWaiter>();
   #busy = false;
   #closed = false;
@@ -23,6 +23,17 @@ export class NestedQueue {
   /** `outer` is the queue that the lock itself is in, if it nests. */
   constructor(hold: Hold, outer?: NestedQueue) {
     this.hold = hold;
+    this.#outer = outer;
+    for (let queue = outer; queue !== undefined; queue = queue.#outer) queue.#skipEnded();
+  }
+
+  /**
+   * Has the turn passed on past those around it that would do nothing else. Whoever nests anew before each
+   * end of the last one would have an endless chain of them.
+   */
+  #skipEnded(): void {
+    let outer = this.#outer;
+    while (outer?.closed && outer.#waiters.size === 0) outer = outer.#outer;
     this.#outer = outer;
   }
 
@@ -33,6 +44,11 @@ export class NestedQueue {
 
   get waiters(): Iterable<NestedWaiter> {
     return this.#waiters;
+  }
+
+  /** Whether the lock was released, which is nothing to nest in. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** The queue to be in for tasks of the scope: a lock that was released is nothing to nest in. */

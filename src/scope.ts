@@ -21,9 +21,15 @@ let storage: AsyncLocalStorage<Scope | undefined> | undefined;
 
 const none: readonly Hold[] = [];
 
+/** Whether the scope around this one is as good: the lock has ended, or those in both nest in the same turn. */
+function isOver({ hold, nested, parent }: Scope): boolean {
+  if (hold.ended || !nested?.closed || parent?.hold !== hold) return hold.ended;
+  return nested.current === (parent.nested ?? hold.nested)?.current;
+}
+
 function heldScope(scope: Scope | undefined): Scope | undefined {
   let current = scope;
-  while (current?.hold.ended) current = current.parent;
+  while (current !== undefined && isOver(current)) current = current.parent;
   return current;
 }
 

@@ -193,3 +193,17 @@ hooked('who takes each lock before it lets go of the last one keeps none of them
   expect(holds.flatMap((hold) => hold.deref() ?? []).length).toBeLessThanOrEqual(3);
   for (const lock of held) lock.release();
 });
+
+hooked('who nests anew before each end of the last one may do so on and on', async () => {
+  const resource = temporaryResource();
+  let held = await take(resource);
+  for (let count = 0; count < 15_000; count += 1) {
+    const next = await take(resource);
+    held.release();
+    held = next;
+  }
+  expect(tryLock(resource)).toBeNull();
+  held.release();
+  using free = tryLock(resource);
+  expect(free?.held).toBe(true);
+});
