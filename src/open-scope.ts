@@ -88,17 +88,20 @@ export function openScope(pending: Promise<FileLock>): Promise<FileLock> {
   const own: Opening = { ids: [] };
   watchBirths();
   opening = own;
-  const awaited = pending.then(
-    (lock) => {
-      own.lock = lock;
-      watchTurns(own);
-      return lock;
-    },
-    (error) => {
-      forget(own);
-      throw error;
-    },
-  );
-  opening = undefined;
-  return awaited;
+  try {
+    return pending.then(
+      (lock) => {
+        own.lock = lock;
+        watchTurns(own);
+        return lock;
+      },
+      (error) => {
+        forget(own);
+        throw error;
+      },
+    );
+  } finally {
+    // Also where that was no promise: the next one to be born would pass for what waits for it.
+    opening = undefined;
+  }
 }

@@ -207,3 +207,11 @@ hooked('who nests anew before each end of the last one may do so on and on', asy
   using free = tryLock(resource);
   expect(free?.held).toBe(true);
 });
+
+hooked('what is no promise leaves the next scope alone', async () => {
+  const resource = temporaryResource();
+  expect(() => openScope(undefined as unknown as Promise<FileLock>)).toThrow(TypeError);
+  using outer = await take(resource);
+  using inner = await take(resource, 0);
+  expect(inner.token).toBe(outer.token);
+});
