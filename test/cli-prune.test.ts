@@ -130,6 +130,15 @@ needs('root')('holdfast prune says what it could not remove, and goes on', async
   expect(stdout).toMatch(/\nremoved 1\n$/);
 });
 
+needs('root')('holdfast prune of a folder that it may not read fails', async () => {
+  const folder = temporaryFolder('/tmp');
+  chmodSync(folder, 0o700);
+  const nobody = { uid: 65534, gid: 65534 };
+  const { code, stdout, stderr } = await holdfastWith(nobody, 'prune', folder).ended;
+  expect({ code, stdout }).toEqual({ code: 66, stdout: '' });
+  expect(stderr).toMatch(/^holdfast: EACCES: [^\n]+\n$/);
+});
+
 /** Until this process has the file open. */
 async function untilOpen({ child }: Program, path: string): Promise<void> {
   const linksTo = (fd: string) => {

@@ -174,6 +174,12 @@ needs('root', 'sh')('holdfast status says what it could not look at, and goes on
   expect(stdout).toMatch(/a\.flock +free/);
 });
 
+test('holdfast status refuses an empty path', async () => {
+  const { code, stdout, stderr } = await holdfast('status', temporaryFolder(), '').ended;
+  expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+  expect(stderr).toBe('holdfast: a PATH must not be empty\n');
+});
+
 test('holdfast status refuses --watch without a terminal, and --watch with --json', async () => {
   for (const flags of [['--watch'], ['--watch', '--json']]) {
     const { code, stderr } = await holdfast('status', ...flags).ended;

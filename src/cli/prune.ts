@@ -68,6 +68,7 @@ async function pruneFolder(folder: string, choice: Choice): Promise<number> {
   };
   for await (const found of lockFilesIn(folder)) {
     if ('error' in found) {
+      if (found.lockPath === folder) throw found.error;
       fail(found.error);
       continue;
     }

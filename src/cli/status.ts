@@ -70,6 +70,8 @@ export const status: Command = {
   async run(args) {
     const { values, positionals } = parse(flags, args);
     const paths = positionals.length === 0 ? ['.'] : positionals;
+    // Of a variable that is not set: it would be the lock file of no resource, which is never held.
+    if (paths.includes('')) throw new UsageError('a PATH must not be empty');
     if (values.watch) {
       if (values.json) throw new UsageError('--watch and --json exclude each other');
       if (!process.stdout.isTTY) throw new UsageError('--watch needs a terminal');
