@@ -139,6 +139,21 @@ test.each([
   make('file', { timeout: undefined, mode: undefined } as object);
 });
 
+test.each([
+  [jsonStore, { onCorrupt: 'Backup' }, "onCorrupt must be 'error' or 'backup'"],
+  [jsonStore, { indent: 11 }, 'indent must be a whole number from 0 to 10'],
+  [jsonStore, { indent: '--' }, 'indent must be a whole number from 0 to 10'],
+  [jsonStore, { schema: {} }, 'schema must be one of a library that follows Standard Schema'],
+  [jsonStore, 5, 'options must be an object'],
+  [jsonlStore, { schema: null }, 'schema must be one of a library that follows Standard Schema'],
+  [jsonlStore, { onTorn: 'cut' }, 'onTorn must be a function'],
+  [jsonlStore, null, 'options must be an object'],
+])('%o refuses the options %o', (make, options, message) => {
+  expect(() => make('file', options as object)).toThrow(
+    expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message }),
+  );
+});
+
 test('an error of a toJSON() stays what it is', async () => {
   const mine = new RangeError('mine');
   const value = {

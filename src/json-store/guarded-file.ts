@@ -16,6 +16,7 @@ const lockOptions = ['timeout', 'lease', 'leakCheck', 'label', 'lockPath'];
 
 // A misspelled one would be as good as none.
 function assertKnown(options: object, own: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw unusable('options must be an object');
   const known = [...lockOptions, ...own];
   for (const [name, value] of Object.entries(options)) {
     if (value !== undefined && !known.includes(name)) {

@@ -2,12 +2,12 @@ import { type BigIntStats, renameSync, unlinkSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
-import { JsonFileError } from './errors.js';
+import { JsonFileError, unusable } from './errors.js';
 import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
 import { parseJson, toJson } from './json-text.js';
 import { assertNewest, replaceFile, type Version } from './replace-file.js';
 import { retryBusy } from './retry-busy.js';
-import { type StandardSchema, validate } from './standard-schema.js';
+import { assertSchema, type StandardSchema, validate } from './standard-schema.js';
 import { synced, tokenOf } from './temporary-file.js';
 
 /** What `jsonStore` can be told; the options of the lock are those of `withLock`. */
@@ -19,7 +19,7 @@ export interface JsonStoreOptions<T> extends StoreLockOptions {
    * moves it aside to `<file>.corrupt-<time>-<token>`.
    */
   onCorrupt?: 'error' | 'backup' | undefined;
-  /** Spaces to indent by. Default 2; 0 writes one line. */
+  /** Spaces to indent by, from 0 to 10. Default 2; 0 writes one line. */
   indent?: number | undefined;
 }
 
@@ -28,6 +28,23 @@ export type Change<T> = (value: T, lock: FileLock) => T | PromiseLike<T>;
 
 // The common slip is to change a value in place and to return nothing.
 const adviceForUpdates = ' (an update writes what its function returns)';
+
+const mostSpaces = 10;
+
+function assertUsable({
+  schema,
+  onCorrupt = 'error',
+  indent = 2,
+}: JsonStoreOptions<unknown>): void {
+  assertSchema(schema);
+  if (onCorrupt !== 'error' && onCorrupt !== 'backup') {
+    throw unusable("onCorrupt must be 'error' or 'backup'");
+  }
+  // JSON.stringify takes other things too, and would write what is not JSON.
+  if (!Number.isInteger(indent) || indent < 0 || indent > mostSpaces) {
+    throw unusable(`indent must be a whole number from 0 to ${mostSpaces}`);
+  }
+}
 
 interface Loaded<T> {
   readonly value: T;
@@ -60,6 +77,7 @@ export class JsonStore<T> {
   /** @internal */
   constructor(file: string | URL, options: JsonStoreOptions<T>) {
     this.#file = new GuardedFile(file, options, ['schema', 'onCorrupt', 'indent']);
+    assertUsable(options);
     this.#options = options;
   }
 
@@ -227,8 +245,8 @@ export class JsonStore<T> {
  *
  * @param filePath the file, or its `file:` URL; it need not exist. Its lock file stands beside it.
  * @returns the store. Nothing is opened, and no lock taken, before it is used.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for an empty path and for options that do not exist;
- *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_URL_SCHEME` and the like for what is no path.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for an empty path, and for options that do not exist or are
+ *   not those of the lock and cannot be used; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_URL_SCHEME` and the like for what is no path.
  *
  * @example Count the runs of a program
  * ```ts

@@ -2,7 +2,7 @@ import { type BigIntStats, constants, fstatSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { FileLock } from '../index.js';
-import { JsonChangedError } from './errors.js';
+import { JsonChangedError, unusable } from './errors.js';
 import { GuardedFile, type StoreLockOptions } from './guarded-file.js';
 import { readLines } from './json-lines.js';
 import { parseJson, toJson } from './json-text.js';
@@ -10,7 +10,7 @@ import { type LastLine, lastLine } from './last-line.js';
 import { assertNewest, replaceFile } from './replace-file.js';
 import { retryBusy } from './retry-busy.js';
 import { shorten } from './shorten.js';
-import { type StandardSchema, validate } from './standard-schema.js';
+import { assertSchema, type StandardSchema, validate } from './standard-schema.js';
 import { syncData } from './sync.js';
 import { closeSynced, synced } from './temporary-file.js';
 
@@ -36,6 +36,10 @@ export class JsonlStore<T> {
   /** @internal */
   constructor(file: string | URL, options: JsonlStoreOptions<T>) {
     this.#file = new GuardedFile(file, options, ['schema', 'onTorn']);
+    assertSchema(options.schema);
+    if (options.onTorn !== undefined && typeof options.onTorn !== 'function') {
+      throw unusable('onTorn must be a function');
+    }
     this.#options = options;
   }
 
@@ -212,8 +216,8 @@ function takeBack(
  *
  * @param filePath the file, or its `file:` URL; it need not exist. Its lock file stands beside it.
  * @returns the store. Nothing is opened, and no lock taken, before it is used.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for an empty path and for options that do not exist;
- *   `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_URL_SCHEME` and the like for what is no path.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) for an empty path, and for options that do not exist or are
+ *   not those of the lock and cannot be used; `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_URL_SCHEME` and the like for what is no path.
  *
  * @example The transcript of a chat
  * ```ts

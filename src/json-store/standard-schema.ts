@@ -1,4 +1,4 @@
-import { JsonSchemaError } from './errors.js';
+import { JsonSchemaError, unusable } from './errors.js';
 
 /** What a schema says against a value. */
 export interface StandardIssue {
@@ -20,6 +20,13 @@ export interface StandardSchema<T> {
     readonly version: 1;
     readonly validate: (value: unknown) => StandardResult<T> | Promise<StandardResult<T>>;
   };
+}
+
+/** Throws for what `validate` could not use. */
+export function assertSchema(schema: StandardSchema<unknown> | undefined): void {
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
+    throw unusable('schema must be one of a library that follows Standard Schema');
+  }
 }
 
 /** The value as the schema gives it; without a schema it is believed. */
