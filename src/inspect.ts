@@ -107,7 +107,8 @@ async function openToLook(details: LockErrorDetails): Promise<Opened | null> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    if (code === 'ELOOP') throw errorFrom(status.notRegular, details);
+    // A link, a socket.
+    if (code === 'ELOOP' || code === 'ENXIO') throw errorFrom(status.notRegular, details);
     if (code !== 'EACCES') throw error;
     refusal = error;
   }

@@ -86,6 +86,7 @@ function hint(code: string, syscall: string, path?: string): string {
     return ` (this file system, ${name}, does not keep locks: set lockPath to a file on a local one)`;
   }
   if (code === 'ELOOP') return ' (a symbolic link is not followed at the lock path: remove it)';
+  if (code === 'ENXIO') return ' (a socket cannot be locked: remove it if it was planted there)';
   if (code === 'EISDIR') return ' (a folder cannot be locked: set lockPath to a file in it)';
   if (code === 'ENAMETOOLONG') return ' (set lockPath to a file with a shorter name)';
   if (code === 'ENOENT') return ' (the folder must exist: create it first)';

@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
-import { lock, releaseAll, tryLock } from 'holdfast';
-import { describe, expect, test } from 'vitest';
+import { inspect, lock, releaseAll, tryLock } from 'holdfast';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { failures } from './helpers/failures.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
@@ -52,6 +54,20 @@ describe('at the lock path,', () => {
       expect(error.message).toContain('symbolic link');
     }
     expect(readFileSync(`${resource}.victim`, 'utf8')).toBe('precious');
+  });
+
+  needs('/proc')('a socket is not locked, and the message says what to do', async () => {
+    // Not any file system has sockets, nor may their paths be long.
+    const resource = join(temporaryFolder('/tmp'), 'resource');
+    const server = createServer().listen(`${resource}.flock`);
+    onTestFinished(() => void server.close());
+    await once(server, 'listening');
+    for (const error of await failures(resource)) {
+      expect(error).toMatchObject({ code: 'ENXIO', path: `${resource}.flock` });
+      expect(error.message).toContain('a socket cannot be locked');
+    }
+    const status = inspect(resource);
+    await expect(status).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
   });
 
   needs('mkfifo')('a FIFO neither blocks nor is locked', async () => {

@@ -201,13 +201,14 @@ test('a lock file that was deleted, whose tokens begin anew, needs a file of its
 });
 
 needs('POSIX permissions').each([
-  ['a folder', 'EISDIR', (path: string) => mkdirSync(path)],
+  ['a folder', 'ERR_LOCK_NOT_REGULAR', (path: string) => mkdirSync(path)],
   ['a circle of links', 'ELOOP', (path: string) => symlinkSync(path, path)],
-] as const)('%s in place of the file is an error as the system says it', async (_, code, plant) => {
+] as const)('%s in place of the file is an error that names it', async (_, code, plant) => {
   const sessionFile = temporarySession();
   plant(`${sessionFile}.lock`);
   const taking = acquireSessionWriteLock({ sessionFile, legacy });
-  await expect(taking).rejects.toMatchObject({ code });
+  const message = expect.stringContaining(`${sessionFile}.lock`);
+  await expect(taking).rejects.toMatchObject({ code, message });
   using free = tryLock(sessionFile);
   expect(free?.held).toBe(true);
 });

@@ -37,9 +37,7 @@ export function ownPayload(token: string): string {
 }
 
 function assertReadable(fd: number, path: string): void {
-  const stats = fstatSync(fd);
-  // A folder is left to read(2), which says EISDIR.
-  if (stats.isFile() || stats.isDirectory()) return;
+  if (fstatSync(fd).isFile()) return;
   throw new LockError(
     'ERR_LOCK_NOT_REGULAR',
     `${path} is not a regular file: remove it if it was planted there`,
