@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { tryLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { untilBlocked } from './helpers/blocked.js';
-import { holdfast } from './helpers/cli.js';
+import { holdfast, holdfastWith } from './helpers/cli.js';
 import { lockFile, node } from './helpers/cli-run.js';
 import { needs } from './helpers/needs.js';
 import { type Program, start } from './helpers/program.js';
@@ -42,6 +42,13 @@ describe('holdfast run exits with', () => {
     const run = holdfast('run', '-w', '0.05', '-E', '99', '-q', lockPath, ...node(''));
     expect(await run.ended).toEqual({ code: 99, stdout: '', stderr: '' });
     expect((await holdfast('run', '-w', '0', '-q', lockPath, ...node('')).ended).code).toBe(1);
+  });
+
+  needs('sh')('69 when there is no such shell for -c, and names it', async () => {
+    const env = { ...process.env, SHELL: '/no/such/shell' };
+    const { code, stderr } = await holdfastWith({ env }, 'run', lockFile(), '-c', 'true').ended;
+    expect(code).toBe(69);
+    expect(stderr).toBe('holdfast: failed to execute /no/such/shell: ENOENT\n');
   });
 
   needs('flock(1)')('the code of flock(1) when the lock is held', async () => {

@@ -25,16 +25,22 @@ function forwardSignals(forward: (signal: NodeJS.Signals) => void): void {
 /** What to run: a program with its arguments, or a line for the shell. */
 export type CommandLine = { program: string; args: string[] } | { line: string };
 
+const shell = process.env['SHELL'] || '/bin/sh';
+
 function start(command: CommandLine, stdio: SpawnOptions['stdio']): ChildProcess {
   const options = { stdio, windowsHide: false };
   if ('program' in command) return spawn(command.program, command.args, options);
   if (onWindows) return spawn(command.line, { ...options, shell: true });
-  const { SHELL } = process.env;
-  return spawn(SHELL || '/bin/sh', ['-c', command.line], options);
+  return spawn(shell, ['-c', command.line], options);
+}
+
+function nameOf(command: CommandLine): string {
+  if ('program' in command) return command.program || 'the command';
+  return onWindows ? 'the command' : shell;
 }
 
 function refusalOf(command: CommandLine, code: string | undefined): string {
-  const name = ('program' in command && command.program) || 'the command';
+  const name = nameOf(command);
   const scripted = onWindows && 'program' in command && (code === 'ENOENT' || code === 'EINVAL');
   const advice = scripted ? '; a .cmd or .bat file, as npm is one, needs -c' : '';
   return `failed to execute ${name}: ${code}${advice}`;
