@@ -117,9 +117,10 @@ export class FileLock implements Disposable, AsyncDisposable {
    * @throws {Error} with Node's `code`, `errno`, `syscall` and `path` when a lock that had no lease gets
    *   one and there is no thread to watch it: it is still held then, without one.
    */
-  renew(lease: number = this.#hold.lease): void {
-    if (lease === 0 && this.#hold.lease === 0) this.assertHeld();
-    else this.#limit(lease === this.#hold.lease ? lease : toLease(lease));
+  renew(lease?: number): void {
+    const next = lease === undefined ? this.#hold.lease : toLease(lease);
+    if (next === 0) this.assertHeld();
+    else this.#limit(next);
   }
 
   /**

@@ -195,6 +195,18 @@ test('renew() gives a lease to a lock that had none', async () => {
   await expect(keepAlive(lost(held.signal))).resolves.toBeInstanceOf(LockExpiredError);
 });
 
+test.each([
+  ['a lease', 60_000],
+  ['none', undefined],
+])('renew() refuses what is no lease on a lock that has %s', (_, lease) => {
+  using held = tryLock(temporaryResource(), { lease });
+  for (const wrong of [0, -1, Number.NaN, '20', null]) {
+    expect(() => held?.renew(wrong as number)).toThrow(
+      expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }),
+    );
+  }
+});
+
 test('a released lock with a lease is left alone when another lock uses the same handle', async () => {
   const resource = temporaryResource();
   for (let round = 0; round < 20; round += 1) tryLock(resource, { lease: 20 })?.release();
