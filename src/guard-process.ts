@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers';
-import { invalid } from './arguments.js';
+import { duration, invalid } from './arguments.js';
 import { describeThrown } from './errors.js';
 import { lostError } from './loss.js';
 import { longestTimer } from './options.js';
@@ -42,7 +42,7 @@ function breakScope(scope: Scope, error: unknown, grace: number): void {
  * survives the error at all. Whether it does, is what it was without the guard.
  *
  * @returns a function that undoes it.
- * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when grace is not a number of ms, 0 or more.
+ * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when options is not an object, or grace not a number of ms, 0 or more.
  *
  * @example In a server that logs unhandled rejections and lives on
  * ```ts
@@ -54,8 +54,9 @@ function breakScope(scope: Scope, error: unknown, grace: number): void {
  * ```
  */
 export function guardProcess(options: GuardOptions = {}): () => void {
-  const grace = options.grace ?? defaultGraceMs;
-  if (typeof grace !== 'number' || !(grace >= 0)) throw invalid('grace', 'a number of ms', grace);
+  if (typeof options !== 'object' || options === null)
+    throw invalid('options', 'an object', options);
+  const grace = duration('grace', options.grace === undefined ? defaultGraceMs : options.grace, 0);
 
   const onError = (error: unknown) => {
     const scope = currentScope();

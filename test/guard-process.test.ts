@@ -141,6 +141,20 @@ blamed('a scope that ends within the grace keeps its result', async () => {
   expect(out).toContain('withLock resolved: finished');
 });
 
+test.each([-1, Number.NaN, '1000', null])('guardProcess() refuses a grace of %s', (grace) => {
+  const listeners = process.listenerCount('uncaughtExceptionMonitor');
+  expect(() => guardProcess({ grace: grace as number })).toThrow(
+    expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }),
+  );
+  expect(process.listenerCount('uncaughtExceptionMonitor')).toBe(listeners);
+});
+
+test.each([null, 500])('guardProcess() refuses %s in place of its options', (options) => {
+  expect(() => guardProcess(options as unknown as object)).toThrow(
+    expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }),
+  );
+});
+
 blamed('the grace is a second where nothing else was said', async () => {
   const { out } = await outcome({
     guards: 1,
