@@ -21,9 +21,12 @@ function held(hold: Hold): string {
 
 /** The error for a request by a scope that holds the same lock already. */
 export function selfDeadlock(request: LockRequest, hold: Hold): LockDeadlockError {
-  const advice = request.mode === hold.mode ? ' Use reentrant: true to nest.' : '';
+  const remedy =
+    hold.mode === 'exclusive'
+      ? 'Use reentrant: true to nest.'
+      : 'Release that one first, or take it exclusively from the start.';
   return new LockDeadlockError(
-    `waiting for ${wanted(request)} would never end: the same async context ${held(hold)}.${advice}`,
+    `waiting for ${wanted(request)} would never end: the same async context ${held(hold)}. ${remedy}`,
     request,
   );
 }

@@ -142,7 +142,7 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number): Fil
     if (shared !== null) return shared;
     if (left <= 0) return status.contended;
     throw new LockDeadlockError(
-      `waiting for ${request.resource} would never end: this thread holds it and cannot release it while it is blocked`,
+      `waiting for ${request.resource} would never end: this thread holds it and cannot release it while it is blocked. Release it first, or use lock(), which waits without blocking.`,
       request,
     );
   }

@@ -32,6 +32,24 @@ test('a scope that wants its own lock again is told at once, with both places', 
   });
 });
 
+test('a scope that waits for itself is told what to do, whatever the modes', async () => {
+  const resource = temporaryResource();
+  await withLock(resource, async () => {
+    for (const mode of ['exclusive', 'shared'] as const) {
+      await expect(lock(resource, { mode })).rejects.toThrow(/Use reentrant: true to nest\.$/);
+      using nested = await lock(resource, { mode, reentrant: true });
+      expect(nested.held).toBe(true);
+    }
+    expect(() => lockSync(resource)).toThrow(/Release it first, or use lock\(\)/);
+  });
+  await withLock(resource, { mode: 'shared' }, async (held) => {
+    const exclusive = lock(resource, { reentrant: true });
+    await expect(exclusive).rejects.toThrow(/Release that one first, or take it exclusively/);
+    held.release();
+    (await lock(resource)).release();
+  });
+});
+
 test('a scope that wants a shared lock exclusively is told at once', async () => {
   const resource = temporaryResource();
   await withLock(resource, { mode: 'shared' }, async () => {
