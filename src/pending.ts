@@ -106,8 +106,10 @@ export abstract class PendingLock {
 
   #giveUp(error: () => unknown): void {
     if (this.#settled) return;
+    // Before others have the lock because this goes: they were not in its way.
+    const reason = error();
     this.cancel();
-    this.reject(error());
+    this.reject(reason);
   }
 
   /** False when it had ended before. */

@@ -67,6 +67,20 @@ needs('/proc')('a timeout counts the other sharers', async () => {
   expect((await timeout(resource)).message).toMatch(/: held by pid \d+ .* and 1 more$/);
 });
 
+needs('/proc')('a timeout does not name who gets the lock because of it', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  await actor.run(({ holdfast, kept }, resource) => {
+    kept['lock'] = holdfast.tryLock(resource, { mode: 'shared' });
+  }, resource);
+  const writer = timeout(resource);
+  const reader = lock(resource, { mode: 'shared' });
+  const { message, holder } = await writer;
+  expect(message).toMatch(new RegExp(`: held by pid ${actor.pid} \\(.*\\)$`));
+  expect(holder?.pid).toBe(actor.pid);
+  (await reader).release();
+});
+
 test('the event of a wait that begins tells the holder', async () => {
   const resource = temporaryResource();
   const seen: unknown[] = [];
