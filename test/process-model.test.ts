@@ -1,5 +1,5 @@
 import { lock } from 'holdfast';
-import { afterAll, beforeAll, expect } from 'vitest';
+import { afterAll, expect } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { slowness } from './helpers/slowness.js';
@@ -8,26 +8,29 @@ import { disorder, queue, written } from './model/games.js';
 import { seeds } from './model/seeds.js';
 import { keptWaiting, outOfOrder, type Request, unanswered, wrongHolders } from './model/trace.js';
 
-let crowd: Crowd;
+let gathered: Promise<Crowd> | undefined;
 
-beforeAll(async () => {
-  crowd = await Crowd.gather(5);
-});
+/** The same processes for all games, from the first that can be played here on. */
+function gather(): Promise<Crowd> {
+  gathered ??= Crowd.gather(5);
+  return gathered;
+}
 
-afterAll(() => crowd.disperse());
+afterAll(async () => (await gathered)?.disperse());
 
 const limit = BigInt(Math.round(2e9 * slowness));
 
-function expectNone(problems: string[]): void {
+function expectNone(problems: string[], crowd: Crowd): void {
   if (problems.length > 0) expect.fail(`${problems.join('\n')}\n${written(crowd)}`);
 }
 
-function expectRight(requests: readonly Request[]): void {
-  expectNone([
+function expectRight(requests: readonly Request[], crowd: Crowd): void {
+  const problems = [
     ...wrongHolders(requests),
     ...unanswered(requests, crowd.killed),
     ...keptWaiting(requests, limit),
-  ]);
+  ];
+  expectNone(problems, crowd);
 }
 
 const between = needs('/proc', 'POSIX signals', 'a clock that processes share', 'Python', 'Linux');
@@ -36,7 +39,8 @@ between.each(seeds(2))(
   'processes in disorder exclude each other, and all come to an end (seed %i)',
   async (seed) => {
     const folder = temporaryFolder();
-    expectRight(await disorder(crowd, folder, seed));
+    const crowd = await gather();
+    expectRight(await disorder(crowd, folder, seed), crowd);
     // What was given up in the end may still be on its way out.
     for (const name of ['a', 'b']) (await lock(`${folder}/${name}`)).release();
   },
@@ -45,13 +49,15 @@ between.each(seeds(2))(
 between.each(seeds(4))(
   'whoever has queued is not passed by another process (seed %i)',
   async (seed) => {
+    const crowd = await gather();
     const { requests, order } = await queue(crowd, temporaryFolder(), seed);
-    expectRight(requests);
-    expectNone(outOfOrder(requests, order));
+    expectRight(requests, crowd);
+    expectNone(outOfOrder(requests, order), crowd);
   },
 );
 
 between('in the end there is no lock, no descriptor and no thread left in them', async () => {
+  const crowd = await gather();
   for (const left of await crowd.leftovers())
     expect(left).toEqual({ held: 0, files: [], threads: 0 });
 });

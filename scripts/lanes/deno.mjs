@@ -52,6 +52,7 @@ const without = {
   'test/stopped-waiter.test.ts': stopped,
   'test/stuck-waits.test.ts':
     'Deno does not tell a worker, or what waits for a collection, that the event loop has run empty',
+  'test/thread-model.test.ts': workers,
 };
 
 await lane('deno', async () => {
