@@ -58,13 +58,21 @@ export function wrong(asked: Asked): string | undefined {
   return undefined;
 }
 
+/** Holds as text, in order; shared ones once, because whoever shares a lock again may share the hold too. */
+function listed(holds: string[]): string {
+  return holds
+    .filter((hold, index) => hold.endsWith('exclusive') || holds.indexOf(hold) === index)
+    .sort()
+    .join();
+}
+
 /** What this thread holds, compared with what it should. */
 export function wrongHolds(locks: readonly LockModel[], own: Set<Hold>): string | undefined {
   const expected = locks.flatMap(({ name, holds }) =>
     [...holds].filter((hold) => own.has(hold)).map(({ mode }) => `${name} ${mode}`),
   );
   const held = heldLocks().map(({ lockPath, mode }) => `${basename(lockPath, '.flock')} ${mode}`);
-  const [is, should] = [held, expected].map((list) => list.sort().join());
+  const [is, should] = [listed(held), listed(expected)];
   return is === should ? undefined : `holds ${is}, and should hold ${should}`;
 }
 

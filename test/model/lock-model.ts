@@ -40,6 +40,8 @@ export class LockModel {
    * who the new one is not for a model to say: what is granted is taken over then, see `adopt()`.
    */
   unsure = false;
+  /** Whether there may be waits in the kernel that nobody wants any more: each has the lock for a moment. */
+  lagging = false;
   crashed: boolean | undefined = false;
   /** How often the lock file was deleted or replaced. */
   generation = 0;
@@ -85,6 +87,7 @@ export class LockModel {
   /** Somebody waits no longer. */
   leave(party: Party, failure: string): void {
     fail(party, failure);
+    this.lagging ||= this.queue.includes(party);
     remove(this.queue, party);
     if (party.hold !== undefined) remove(party.hold.siblings, party);
     this.#grant();

@@ -28,8 +28,6 @@ export class Stage {
   now = 0;
   /** Another thread that holds or wants one of the locks, until it is terminated. */
   worker: WorkerHolder | undefined;
-  /** Whether there may be waits in the kernel that nobody wants any more: each has its lock for a moment. */
-  lagging = false;
   readonly #trace: string[] = [];
   readonly #grants = new Grants();
   #count = 0;
@@ -110,6 +108,8 @@ export class Stage {
       await (looks < 20 ? nextTurn() : sleep(1));
     }
     await nextTurn();
+    // In that turn somebody may have got a lock of which the model does not know who is next.
+    for (const asked of this.asked) this.#follow(asked);
     this.#check();
     this.asked = this.asked.filter(({ party }) => party.state !== 'gone');
   }

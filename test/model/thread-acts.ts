@@ -11,11 +11,13 @@ const anHour = 3_600_000;
 
 type How = 'wait' | 'open' | 'enter';
 
-function ask(stage: Stage, how: How): void {
+async function ask(stage: Stage, how: How): Promise<void> {
   const resource = stage.anyLock();
+  // By another path than whoever is to have the lock next, it may be there first.
+  if (stage.board.link !== undefined) await stage.settle();
   const mode = stage.anyMode();
   // Of one attempt the model would have to know what comes of it.
-  const once = resource.unsure || stage.lagging ? undefined : 0;
+  const once = resource.unsure || resource.lagging ? undefined : 0;
   const timeout = stage.pick([undefined, undefined, once, 5 + stage.random(40)]);
   const lease = stage.random(5) === 0 ? anHour : undefined;
   const path = stage.pathOf(resource);
@@ -41,7 +43,7 @@ async function askOnce(stage: Stage): Promise<void> {
   const party = stage.party(resource, mode);
   let lock = tryLock(path, { mode });
   const open = !resource.unsure && resource.isOpenTo(mode);
-  for (const end = performance.now() + patience; open && stage.lagging && lock === null; ) {
+  for (const end = performance.now() + patience; open && resource.lagging && lock === null; ) {
     if (performance.now() > end) break;
     await sleep(1);
     lock = tryLock(path, { mode });
@@ -67,6 +69,7 @@ async function askSync(stage: Stage): Promise<void> {
     stage.took(party, lockSync(path, { mode }));
     return;
   }
+  resource.lagging ||= timeout > 0;
   resource.leave(party, own && timeout > 0 ? 'EDEADLK' : 'ERR_LOCK_TIMEOUT');
   const asked = stage.ask(party);
   try {
@@ -207,7 +210,7 @@ async function useWorker(stage: Stage): Promise<void> {
   const party = stage.party(resource, mode);
   const how = stage.pick(['tryLock', 'lock', 'lockSync'] as const) ?? 'lock';
   stage.note(`${party.name}: a worker calls tryLock() and ${how}() ${mode}`);
-  stage.lagging = true;
+  resource.lagging = true;
   const worker = await WorkerHolder.start(party, how, stage.pathOf(resource));
   const granted = resource.allows(mode);
   if (worker.granted !== granted) stage.fail(`tryLock() of the worker is wrong`);
