@@ -27,6 +27,46 @@ needs('faults by LD_PRELOAD')('holdfast doctor sees a file system that cannot lo
   expect(stdout).toMatch(/^failure +E(NOTSUP|OPNOTSUPP): .*does not keep locks/m);
 });
 
+needs('faults by LD_PRELOAD')('holdfast doctor sees locks that exclude nobody', async () => {
+  const folder = temporaryFolder();
+  const env = { ...process.env, ...faults, FAULT_NO_LOCKS: '1' };
+  const { code, stdout } = await holdfastWith({ env }, 'doctor', folder).ended;
+  expect(code).toBe(1);
+  expect(stdout.match(/^(ok|failure) .*/gm)?.map((line) => line.split(/ {2,}/))).toEqual([
+    ['failure', 'an exclusive lock keeps out an exclusive one'],
+    ['failure', 'an exclusive lock keeps out a shared one'],
+    ['ok', 'two processes share a shared lock'],
+    ['ok', 'a killed holder frees its lock for the one that waits'],
+  ]);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
+needs('faults by LD_PRELOAD')('holdfast doctor sees that a new file is locked', async () => {
+  const env = { ...process.env, ...faults, FAULT_BUSY: '99' };
+  const { code, stdout } = await holdfastWith({ env }, 'doctor', temporaryFolder()).ended;
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^failure +a new lock file is locked already$/m);
+});
+
+needs('a runtime that starts without /proc', 'faults by LD_PRELOAD')(
+  'holdfast doctor warns of file systems that may exclude nobody else, and knows them without /proc',
+  async () => {
+    const command = 'mount -t tmpfs none /proc && exec "$@"';
+    const args = ['-m', 'sh', '-c', command, 'sh', process.execPath, cliPath, 'doctor'];
+    for (const [type, name, warning] of [
+      ['0x6969', 'NFS', /^warning +NFS is a network file system/m],
+      ['0x65735546', 'FUSE', /^warning +FUSE may keep locks on this side only/m],
+    ] as const) {
+      const env = { ...process.env, ...faults, FAULT_STATFS: type };
+      const { code, stdout } = await start('unshare', [...args, temporaryFolder()], { env }).ended;
+      expect(code).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^info +file system ${name} at /`, 'm'));
+      expect(stdout).toMatch(warning);
+      expect(stdout).toMatch(/^warning +without \/proc\/locks only holder records/m);
+    }
+  },
+);
+
 needs('POSIX permissions')('holdfast doctor warns of lock files that others may open', async () => {
   const folder = temporaryFolder();
   tryLock(join(folder, 'private'))?.release();
