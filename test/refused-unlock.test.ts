@@ -120,6 +120,36 @@ describe('a lock that cannot be unlocked', () => {
     expect(count).toEqual({ count: 200, failed: 1 });
   });
 
+  needs('faults by LD_PRELOAD')('keeps out those who wait until all have released', async () => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    const outcome = await actor.run(
+      async ({ holdfast }, resource, eio) => {
+        const first = await holdfast.lock(resource, { mode: 'shared' });
+        const second = await holdfast.lock(resource, { mode: 'shared' });
+        const writing = holdfast.lock(resource);
+        process.env['FAULT_UNLOCK'] = String(eio);
+        let refused: unknown;
+        try {
+          first.release();
+        } catch (error) {
+          refused = (error as NodeJS.ErrnoException).code;
+        }
+        process.env['FAULT_UNLOCK'] = '0';
+        second.release();
+        const held = holdfast.heldLocks().map(({ mode }) => mode);
+        first.release();
+        const next = await writing;
+        const granted = next.held;
+        next.release();
+        return { refused, held, granted };
+      },
+      resource,
+      errno.EIO,
+    );
+    expect(outcome).toEqual({ refused: 'EIO', held: ['shared'], granted: true });
+  });
+
   needs('faults by LD_PRELOAD')('is free all the same when it is taken away', async () => {
     const resource = temporaryResource();
     const actor = await faultyActor();

@@ -60,7 +60,9 @@ stops(
     await holder.run(({ kept }) => kept['lock'].release());
     const passed = await waiting;
     passed.release();
-    (await next).release();
+    // The one that passed does not have it once more, in its old place.
+    using last = await next;
+    expect(last.token).toBe((passed.token as bigint) + 1n);
     // Nor does what they left in the kernel keep the lock.
     stopped.signal('SIGCONT');
   },
