@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { tryLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { untilBlocked } from './helpers/blocked.js';
-import { holdfast, holdfastWith } from './helpers/cli.js';
+import { cliPath, holdfast, holdfastWith } from './helpers/cli.js';
 import { lockFile, node } from './helpers/cli-run.js';
+import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { type Program, start } from './helpers/program.js';
 
@@ -85,6 +88,48 @@ describe('holdfast run exits with', () => {
       expect(code).toBe(71);
     },
   );
+
+  test.each([
+    ['--shared and --exclusive exclude each other', ['-s', '-x']],
+    ["--wait must be a number of seconds, not '-1'", ['--wait=-1']],
+    ["--wait must be a number of seconds, not ''", ['-w', '']],
+    ["--lease must be a number of seconds, not 'Infinity'", ['-l', 'Infinity']],
+    ['--lease must be above 0', ['-l', '0']],
+    ["--conflict-exit-code must be from 0 to 255, not '0x1'", ['-E', '0x1']],
+    ['-c takes one SHELL COMMAND, and nothing after it', [], ['-c']],
+  ])('64 for what cannot be meant, without a lock: %s', async (message, flags, rest = node('')) => {
+    const file = lockFile();
+    const run = holdfast('run', ...flags, file, ...rest);
+    expect(await run.ended).toEqual({ code: 64, stdout: '', stderr: `holdfast: ${message}\n` });
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test.each([
+    ['-l', '5'],
+    ['--label', 'backup'],
+  ])('64 for --inherit with %s, which only a holder of its own has', async (...flags) => {
+    const run = await holdfast('run', '--inherit', ...flags, lockFile(), ...node('')).ended;
+    expect({ code: run.code, stdout: run.stdout }).toEqual({ code: 64, stdout: '' });
+    // Windows has no locks to inherit at all.
+    expect(run.stderr).toMatch(
+      /^holdfast: --inherit( excludes --lease and --label|: Windows .*)\n$/,
+    );
+  });
+
+  const onMount = needs('the right to mount', 'flock(1)');
+  onMount.each([
+    ['a read-only file system', 'ro'],
+    ['a full one', 'nr_inodes=1'],
+  ])('73, as flock(1) does, when FILE would be made on %s', async (_, option) => {
+    const folder = temporaryFolder();
+    const mount = 'mount -t tmpfs -o "$0" none "$1" && shift && exec "$@"';
+    const within = ['-m', 'sh', '-c', mount, option, folder];
+    for (const command of [[process.execPath, cliPath, 'run'], ['flock']]) {
+      const { code } = await start('unshare', [...within, ...command, join(folder, 'lock'), 'true'])
+        .ended;
+      expect(code).toBe(73);
+    }
+  });
 
   // The codes of util-linux, which is asked for them where it is there.
   const cases: [name: string, code: number, args: (file: string) => string[]][] = [

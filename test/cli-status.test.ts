@@ -1,4 +1,11 @@
-import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { lock, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
@@ -8,6 +15,7 @@ import { holdfast, holdfastWith, Terminal } from './helpers/cli.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
+import { craftRecord } from './helpers/record.js';
 
 async function hold(resource: string, label: string): Promise<Actor> {
   const actor = await Actor.start();
@@ -52,6 +60,28 @@ test('holdfast status shows who holds what, held ones first', async () => {
   expect(lease).toMatch(/^≥ \d+\.\d s$/);
   expect(second?.slice(0, 3)).toEqual([join(folder, 'a.flock'), 'free', '-']);
   expect(more).toEqual([]);
+});
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+test.each([
+  [75 * second, null, /^1m [1-5]\ds$/, '-'],
+  [2 * hour + 3.5 * minute, null, /^2h 0[34]m$/, '-'],
+  [3 * day + 4.5 * hour, null, /^3d 4h$/, '-'],
+  // Held for longer than its lease, it was renewed, no file says when.
+  [3 * day, 90 * second, /^3d 0h$/, '≤ 1m 30s'],
+  [0, 2 * day + 30 * minute, /^\d+\.\d s$/, '≥ 2d 0h'],
+])('holdfast status shows an age of %i ms and a lease of %o', async (age, lease, ageText, left) => {
+  const folder = temporaryFolder();
+  using held = tryLock(join(folder, 'a'));
+  const lockPath = held?.lockPath ?? '';
+  const { holdfast: _, state: __, crc: ___, ...own } = JSON.parse(readFileSync(lockPath, 'utf8'));
+  writeFileSync(lockPath, craftRecord({ ...own, since: Date.now() - age, lease }));
+  const [, row] = await table(folder);
+  expect(row?.slice(5, 7)).toEqual([expect.stringMatching(ageText), left]);
 });
 
 test('holdfast status without a path shows this folder', async () => {
