@@ -181,6 +181,41 @@ test('a record that is torn is replaced, and names nobody', async () => {
   expect(JSON.parse(recordOf(resource))).toMatchObject({ pid: process.pid, state: 'held' });
 });
 
+const largest = Number.MAX_SAFE_INTEGER;
+const latest = 8.64e15;
+
+test.each<[keyof typeof members, unknown[], unknown[]]>([
+  ['pid', [0, largest], [-1, 1.5, largest + 1, '4242', null]],
+  ['start', [0, largest], [-1, 1.5, largest + 1, null]],
+  ['host', [''], [null, 1]],
+  ['boot', [null, ''], [1, undefined]],
+  ['pidns', [null, 0, largest], [-1, 1.5, '1', undefined]],
+  ['token', ['0', '9'.repeat(20)], ['', '-1', '0x1', '9'.repeat(21), 7, null]],
+  // Of whatever is later no Date can be made.
+  ['since', [0, latest], [-1, 1.5, latest + 1, null]],
+  ['lease', [null, 0, largest], [-1, 1.5, largest + 1, '1', undefined]],
+  ['label', [null, ''], [1, undefined]],
+])('a record names who crashed only where its %s can be one', async (member, sound, unsound) => {
+  const resource = temporaryResource();
+  const seen = async (value: unknown) => {
+    writeFileSync(`${resource}.flock`, craftRecord({ ...members, [member]: value }));
+    return (await inspect(resource)).previousHolder;
+  };
+  for (const value of sound) {
+    const holder = await seen(value);
+    expect(holder).toMatchObject({
+      [member]: member === 'token' ? BigInt(value as string) : value,
+    });
+  }
+  for (const value of unsound) expect([value, await seen(value)]).toEqual([value, null]);
+});
+
+test('a record that was changed under its checksum names nobody', async () => {
+  const resource = temporaryResource();
+  writeFileSync(`${resource}.flock`, craftRecord(members).replace('4242', '4243'));
+  expect(await inspect(resource)).toMatchObject({ state: 'free', previousHolder: null });
+});
+
 test('a record of a later version is not read, and its token still counts', async () => {
   const resource = temporaryResource();
   const later = craftRecord(members, 'free').replace('{"holdfast":1', '{"holdfast":2');

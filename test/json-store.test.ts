@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { withLock } from 'holdfast';
 import { jsonlStore, jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
@@ -31,6 +32,20 @@ test('a value that was written is read back', async () => {
   await store.write({ count: 1 });
   expect(await store.read()).toEqual({ count: 1 });
   expect(readFileSync(file, 'utf8')).toBe('{\n  "count": 1\n}\n');
+});
+
+test('a file: URL stands for the path of the file', async () => {
+  const file = join(temporaryFolder(), 'a b%20c.json');
+  await jsonStore(pathToFileURL(file)).write({ count: 1 });
+  expect(await jsonStore(file).read()).toEqual({ count: 1 });
+  const lines = `${file}l`;
+  await jsonlStore(pathToFileURL(lines)).append({ count: 2 });
+  expect(readFileSync(lines, 'utf8')).toBe('{"count":2}\n');
+  for (const store of [jsonStore, jsonlStore]) {
+    expect(() => store(new URL('https://example.org/a.json'))).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_URL_SCHEME' }),
+    );
+  }
 });
 
 test('update() gives the new value, and needs a file', async () => {

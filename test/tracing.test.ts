@@ -201,6 +201,20 @@ test('whoever subscribes while somebody waits is told of the end', async () => {
   expect(seen[0]?.[1]).toMatchObject({ resource, error: { code: 'ERR_LOCK_TIMEOUT' } });
 });
 
+test.each(['start', 'error', 'asyncEnd'])(
+  'a subscriber to wait:%s alone has a wait that failed, with its error',
+  async (event) => {
+    const only = `tracing:holdfast:wait:${event}`;
+    for (const { name, subscriber } of subscribers) {
+      if (name !== only) channel(name).unsubscribe(subscriber);
+    }
+    const resource = temporaryResource();
+    using _ = tryLock(resource);
+    await expect(lock(resource, { timeout: 10 })).rejects.toThrow();
+    expect(seen).toMatchObject([[only, { resource, error: { code: 'ERR_LOCK_TIMEOUT' } }]]);
+  },
+);
+
 test('the end of a lease is traced', async () => {
   const resource = temporaryResource();
   const leased = tryLock(resource, { lease: 10 });
