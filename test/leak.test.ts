@@ -107,6 +107,24 @@ test('a scope that leaked is told, also when somebody who nested in it began the
   expect(outcome).toEqual([1, 'ERR_LOCK_EXPIRED']);
 });
 
+test('scopes that leaked one in the other are both told, before their lease ends', async () => {
+  const actor = await Actor.start();
+  const outcome = await actor.run(async ({ holdfast }, resource) => {
+    const codeOf = ({ code }: NodeJS.ErrnoException) => code;
+    const told: Promise<unknown>[] = [];
+    const outer = holdfast.withLock(resource, { lease: 600_000 }, () => {
+      const inner = holdfast.withLock(resource, { reentrant: true }, () => new Promise(() => {}));
+      told.push(inner.catch(codeOf));
+      return new Promise(() => {});
+    });
+    told.push(outer.catch(codeOf));
+    await new Promise(setImmediate);
+    await holdfast.reclaimLeaked();
+    return Promise.all(told);
+  }, temporaryResource());
+  expect(outcome).toEqual(['ERR_LOCK_EXPIRED', 'ERR_LOCK_EXPIRED']);
+});
+
 test.each([false, true])(
   'who lives on with nothing but the signal of a leaked lock is told, nested: %s',
   async (nested) => {

@@ -289,3 +289,18 @@ test('a lease that an inner scope asked for does not end the outer one', async (
     outer.assertHeld();
   });
 });
+
+test('a nested lock that was released before is not told of the end of the lease', async () => {
+  const resource = temporaryResource();
+  const released: FileLock[] = [];
+  const scope = withLock(resource, { lease: 600_000 }, async (outer) => {
+    const inner = await lock(resource, { reentrant: true });
+    expect(inner.signal.aborted).toBe(false);
+    inner.release();
+    released.push(inner);
+    outer.renew(20);
+    await lost(outer.signal);
+  });
+  await expect(keepAlive(scope)).rejects.toBeInstanceOf(LockExpiredError);
+  expect(released[0]?.signal.aborted).toBe(false);
+});
