@@ -1,4 +1,5 @@
-import { lock, lockSync, tryLock } from 'holdfast';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { inspect, lock, lockSync, tryLock } from 'holdfast';
 import { afterEach, expect } from 'vitest';
 import { descriptorsOf } from './helpers/descriptors.js';
 import { linkedPathTo, temporaryResource } from './helpers/folder.js';
@@ -74,4 +75,16 @@ counts('one that looked past all who wait before it gave up has its wait open on
   await expect(lock(resource, { timeout: 1_000 })).rejects.toThrow('timed out');
   expect(openOf(resource)).toBe(1);
   await release();
+});
+
+counts('a look at a lock leaves nothing open, also where the file is none', async () => {
+  resource = temporaryResource();
+  writeFileSync(`${resource}.flock`, '');
+  await inspect(resource);
+  const lockPath = `${resource}-folder`;
+  mkdirSync(lockPath);
+  await expect(inspect(resource, { lockPath })).rejects.toThrow(
+    expect.objectContaining({ code: 'ERR_LOCK_NOT_REGULAR' }),
+  );
+  expect(openOf(resource)).toBe(0);
 });
