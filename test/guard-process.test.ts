@@ -265,6 +265,22 @@ blamed(
   },
 );
 
+blamed('a grace that is left when a broken scope has ended keeps no process alive', async () => {
+  const program = startModule(
+    `const { guardProcess, withLock } = await import(process.env.HOLDFAST_ENTRY);
+    process.on('uncaughtException', () => {});
+    guardProcess({ grace: 3_600_000 });
+    await withLock(process.argv.at(-1), ({ signal }) => new Promise((resolve) => {
+      signal.onabort = resolve;
+      setTimeout(() => { throw new Error('on purpose'); });
+    }));
+    console.log('ended');`,
+    temporaryResource(),
+  );
+  const { code, stdout } = await program.ended;
+  expect({ code, stdout }).toEqual({ code: 0, stdout: 'ended\n' });
+});
+
 test('guardProcess() returns a function that leaves no listener behind', () => {
   const counts = () =>
     ['unhandledRejection', 'uncaughtExceptionMonitor', 'newListener', 'removeListener'].map(

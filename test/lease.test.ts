@@ -189,6 +189,13 @@ test('renew() can shorten the lease', async () => {
   await expect(keepAlive(lost(held.signal))).resolves.toBeInstanceOf(LockExpiredError);
 });
 
+test('renew() without a lease starts the one that the lock was last given', async () => {
+  const held = await lock(temporaryResource(), { lease: 60_000 });
+  held.renew(1_000);
+  held.renew();
+  await expect(keepAlive(lost(held.signal))).resolves.toBeInstanceOf(LockExpiredError);
+});
+
 test('renew() gives a lease to a lock that had none', async () => {
   const held = await lock(temporaryResource());
   held.renew(20);
@@ -279,6 +286,20 @@ test('the outer scope learns of the end of a lease that an inner one began', asy
   });
   await expect(keepAlive(scope)).rejects.toBeInstanceOf(LockExpiredError);
   expect(tryLock(resource)?.held).toBe(true);
+});
+
+test('an inner lock that was released is told nothing when the lease runs out later', async () => {
+  const resource = temporaryResource();
+  let released: AbortSignal | undefined;
+  const scope = withLock(resource, { lease: 60_000 }, async (outer) => {
+    const inner = await lock(resource, { reentrant: true });
+    released = inner.signal;
+    inner.release();
+    outer.renew(20);
+    return new Promise(() => {});
+  });
+  await expect(keepAlive(scope)).rejects.toBeInstanceOf(LockExpiredError);
+  expect(released?.aborted).toBe(false);
 });
 
 test('a lease that an inner scope asked for does not end the outer one', async () => {
