@@ -2,6 +2,7 @@ import { chmodSync, closeSync, openSync, symlinkSync, writeFileSync } from 'node
 import { flock, inspect, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
+import { untilBlocked } from './helpers/blocked.js';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
@@ -128,6 +129,26 @@ needs('faults by LD_PRELOAD', '/proc')(
       return holdfast.inspect(resource);
     }, resource);
     expect(await status).not.toHaveProperty('waiters');
+  },
+);
+
+needs('faults by LD_PRELOAD', '/proc')(
+  'inspect counts the waiters that can be seen, also where others cannot',
+  async () => {
+    const resource = temporaryResource();
+    const [waiter, actor] = [await Actor.start(), await Actor.start({ env: faults })];
+    const held = tryLock(resource);
+    const waiting = waiter.run(async ({ holdfast }, resource) => {
+      (await holdfast.lock(resource)).release();
+    }, resource);
+    await untilBlocked(`${resource}.flock`, 1);
+    const status = actor.run(({ holdfast }, resource) => {
+      process.env['FAULT_STATFS'] = '0x6969';
+      return holdfast.inspect(resource);
+    }, resource);
+    expect(await status).toMatchObject({ waiters: 1 });
+    held?.release();
+    await waiting;
   },
 );
 

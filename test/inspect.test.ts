@@ -1,9 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { inspect, lock, tryLock } from 'holdfast';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { temporaryResource } from './helpers/folder.js';
+import { descriptorsOf } from './helpers/descriptors.js';
+import { temporaryFolder, temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
 
@@ -22,6 +23,34 @@ test('inspect says missing where there is no lock file, and makes none', async (
   expect(await inspect(resource)).toMatchObject({ state: 'missing', holder: null, crashed: false });
   expect((await inspect(`${resource}/below/nothing`)).state).toBe('missing');
   expect(existsSync(`${resource}.flock`)).toBe(false);
+});
+
+test('inspect says missing below a file, where no lock file can be', async () => {
+  const file = temporaryResource();
+  writeFileSync(file, '');
+  expect((await inspect(`${file}/below`)).state).toBe('missing');
+});
+
+needs('/proc')('inspect closes what it opened, also where that is no lock file', async () => {
+  const lockPath = temporaryFolder();
+  const resource = temporaryResource();
+  tryLock(resource)?.release();
+  const before = [descriptorsOf(null, lockPath), descriptorsOf(null, `${resource}.flock`)];
+  await inspect(resource);
+  await expect(inspect('x', { lockPath })).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
+  const after = [descriptorsOf(null, lockPath), descriptorsOf(null, `${resource}.flock`)];
+  expect(after).toEqual(before);
+});
+
+test('inspect says that a holder who came before the clock was set back holds for no time', async () => {
+  const resource = temporaryResource();
+  using _ = tryLock(resource);
+  const clock = vi.spyOn(Date, 'now').mockReturnValue(1);
+  try {
+    expect((await inspect(resource)).ageMs).toBe(0);
+  } finally {
+    clock.mockRestore();
+  }
 });
 
 test('inspect says free after a release', async () => {
