@@ -3,8 +3,7 @@ import { inspect, lock, tryLock } from 'holdfast';
 import { expect, test, vi } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { descriptorsOf } from './helpers/descriptors.js';
-import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
 
@@ -29,17 +28,6 @@ test('inspect says missing below a file, where no lock file can be', async () =>
   const file = temporaryResource();
   writeFileSync(file, '');
   expect((await inspect(`${file}/below`)).state).toBe('missing');
-});
-
-needs('/proc')('inspect closes what it opened, also where that is no lock file', async () => {
-  const lockPath = temporaryFolder();
-  const resource = temporaryResource();
-  tryLock(resource)?.release();
-  const before = [descriptorsOf(null, lockPath), descriptorsOf(null, `${resource}.flock`)];
-  await inspect(resource);
-  await expect(inspect('x', { lockPath })).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
-  const after = [descriptorsOf(null, lockPath), descriptorsOf(null, `${resource}.flock`)];
-  expect(after).toEqual(before);
 });
 
 test('inspect says that a holder who came before the clock was set back holds for no time', async () => {

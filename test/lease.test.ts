@@ -288,20 +288,6 @@ test('the outer scope learns of the end of a lease that an inner one began', asy
   expect(tryLock(resource)?.held).toBe(true);
 });
 
-test('an inner lock that was released is told nothing when the lease runs out later', async () => {
-  const resource = temporaryResource();
-  let released: AbortSignal | undefined;
-  const scope = withLock(resource, { lease: 60_000 }, async (outer) => {
-    const inner = await lock(resource, { reentrant: true });
-    released = inner.signal;
-    inner.release();
-    outer.renew(20);
-    return new Promise(() => {});
-  });
-  await expect(keepAlive(scope)).rejects.toBeInstanceOf(LockExpiredError);
-  expect(released?.aborted).toBe(false);
-});
-
 test('a lease that an inner scope asked for does not end the outer one', async () => {
   const resource = temporaryResource();
   await withLock(resource, async (outer) => {
