@@ -76,12 +76,14 @@ test('what is told while another request is on the way is told before that', () 
 test.each(calls)('%s() leaves nothing told when it is cut short once it has told', (_, call) => {
   const other = requestFor('before');
   const before = fileOf(other);
+  before.unlock();
   const request = Object.defineProperty({ ...requestFor('wanted') }, 'signal', {
     get() {
       throw new Error('Script execution timed out');
     },
   });
   expect(() => call(before, request)).toThrow('timed out');
+  before.revoke();
   before.letGo();
   rmSync(other.lockPath, { force: true });
   expectToLock(other);
