@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { guardProcess } from 'holdfast';
-import { describe, expect, test } from 'vitest';
+import { describe, expect } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
@@ -141,20 +140,6 @@ blamed('a scope that ends within the grace keeps its result', async () => {
   expect(out).toContain('withLock resolved: finished');
 });
 
-test.each([-1, Number.NaN, '1000', null])('guardProcess() refuses a grace of %s', (grace) => {
-  const listeners = process.listenerCount('uncaughtExceptionMonitor');
-  expect(() => guardProcess({ grace: grace as number })).toThrow(
-    expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }),
-  );
-  expect(process.listenerCount('uncaughtExceptionMonitor')).toBe(listeners);
-});
-
-test.each([null, 500])('guardProcess() refuses %s in place of its options', (options) => {
-  expect(() => guardProcess(options as unknown as object)).toThrow(
-    expect.objectContaining({ name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }),
-  );
-});
-
 blamed('the grace is a second where nothing else was said', async () => {
   const { out } = await outcome({
     guards: 1,
@@ -279,34 +264,4 @@ blamed('a grace that is left when a broken scope has ended keeps no process aliv
   );
   const { code, stdout } = await program.ended;
   expect({ code, stdout }).toEqual({ code: 0, stdout: 'ended\n' });
-});
-
-test('guardProcess() returns a function that leaves no listener behind', () => {
-  const counts = () =>
-    ['unhandledRejection', 'uncaughtExceptionMonitor', 'newListener', 'removeListener'].map(
-      (event) => process.listenerCount(event),
-    );
-  const before = counts();
-  const undo = guardProcess();
-  expect(counts()).not.toEqual(before);
-  undo();
-  expect(counts()).toEqual(before);
-});
-
-test('guardProcess() leaves no listener behind when it is undone just after somebody added one', async () => {
-  const count = () => process.listenerCount('unhandledRejection');
-  const before = count();
-  const undo = guardProcess();
-  const handler = () => {};
-  process.on('unhandledRejection', handler);
-  undo();
-  await null;
-  process.off('unhandledRejection', handler);
-  expect(count()).toBe(before);
-});
-
-test('guardProcess() refuses a grace that is no time', () => {
-  expect(() => guardProcess({ grace: -1 })).toThrow(
-    expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }),
-  );
 });

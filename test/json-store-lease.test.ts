@@ -1,7 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { tryLock } from 'holdfast';
-import { jsonStore } from 'holdfast/json-store';
+import { flock, tryLock, withLock } from 'holdfast';
+import { jsonlStore, jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
 import { faults } from './helpers/faults.js';
 import { lost } from './helpers/lost.js';
@@ -48,4 +48,32 @@ needs('faults by LD_PRELOAD')('no lease ends between the check and a slow rename
   expect(JSON.parse(readFileSync(file, 'utf8'))).toEqual({ count: 2 });
   using next = tryLock(file);
   expect(next?.previousHolder).toBeNull();
+});
+
+test('an append that lost its lease before its moment writes nothing', async () => {
+  const torn = '{"turn":1}\n{"tu';
+  const file = temporaryStore(torn);
+  const store = jsonlStore(file, {
+    lease: 30,
+    onTorn() {
+      const fd = openSync(`${file}.flock`, 'r+');
+      while (!flock(fd, 'exclusive'));
+      closeSync(fd);
+    },
+  });
+  await expect(store.append({ turn: 3 })).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  expect(readFileSync(file, 'utf8')).toBe(torn);
+});
+
+test('the late append of a holder that lost its lease is refused', async () => {
+  const file = temporaryStore('{"turn":1}\n');
+  const store = jsonlStore(file);
+  const late = withLock(file, { lease: 50 }, async (held) => {
+    await lost(held.signal);
+    held.assertHeld();
+    await store.append({ turn: 99 });
+  });
+  await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+  await store.append({ turn: 2 });
+  expect(readFileSync(file, 'utf8')).toBe('{"turn":1}\n{"turn":2}\n');
 });

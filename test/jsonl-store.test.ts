@@ -11,13 +11,12 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type FileLock, flock, lock, withLock } from 'holdfast';
+import { type FileLock, lock, withLock } from 'holdfast';
 import { jsonlStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
 import * as z from 'zod';
 import { descriptorsOf } from './helpers/descriptors.js';
 import { temporaryFolder } from './helpers/folder.js';
-import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import { slowness } from './helpers/slowness.js';
 import { ended, startWriter } from './helpers/store-writer.js';
@@ -207,34 +206,6 @@ losesName('what happens to the file before the moment of an append is noticed', 
     await expect(late).rejects.toMatchObject({ code: 'ERR_JSON_CHANGED', path: file });
     expect(existsSync(file) ? readFileSync(file, 'utf8') : undefined).toBe(after);
   }
-});
-
-test('an append that lost its lease before its moment writes nothing', async () => {
-  const torn = '{"turn":1}\n{"tu';
-  const file = temporaryFile(torn);
-  const store = jsonlStore<Turn>(file, {
-    lease: 30,
-    onTorn() {
-      const fd = openSync(`${file}.flock`, 'r+');
-      while (!flock(fd, 'exclusive'));
-      closeSync(fd);
-    },
-  });
-  await expect(store.append({ turn: 3 })).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
-  expect(readFileSync(file, 'utf8')).toBe(torn);
-});
-
-test('the late append of a holder that lost its lease is refused', async () => {
-  const file = temporaryFile('{"turn":1}\n');
-  const store = jsonlStore<Turn>(file);
-  const late = withLock(file, { lease: 50 }, async (held) => {
-    await lost(held.signal);
-    held.assertHeld();
-    await store.append({ turn: 99 });
-  });
-  await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
-  await store.append({ turn: 2 });
-  expect(await all(store.read())).toEqual([{ turn: 1 }, { turn: 2 }]);
 });
 
 losesName(

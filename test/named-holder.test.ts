@@ -57,22 +57,24 @@ needs('/proc')('a timeout names a holder that wrote no record', async () => {
   expect(holder?.command).toContain('node');
 });
 
-needs('/proc')('a timeout counts the other sharers', async () => {
+/** A resource that another process shares. */
+async function sharedElsewhere() {
   const resource = temporaryResource();
   const actor = await Actor.start();
   await actor.run(({ holdfast, kept }, resource) => {
     kept['lock'] = holdfast.tryLock(resource, { mode: 'shared' });
   }, resource);
+  return { resource, actor };
+}
+
+needs('/proc')('a timeout counts the other sharers', async () => {
+  const { resource } = await sharedElsewhere();
   using _ = tryLock(resource, { mode: 'shared' });
   expect((await timeout(resource)).message).toMatch(/: held by pid \d+ .* and 1 more$/);
 });
 
 needs('/proc')('a timeout does not name who gets the lock because of it', async () => {
-  const resource = temporaryResource();
-  const actor = await Actor.start();
-  await actor.run(({ holdfast, kept }, resource) => {
-    kept['lock'] = holdfast.tryLock(resource, { mode: 'shared' });
-  }, resource);
+  const { resource, actor } = await sharedElsewhere();
   const writer = timeout(resource);
   const reader = lock(resource, { mode: 'shared' });
   const { message, holder } = await writer;

@@ -1,7 +1,6 @@
 import {
   closeSync,
   copyFileSync,
-  fstatSync,
   openSync,
   readFileSync,
   renameSync,
@@ -11,8 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { flock, lock, lockSync, releaseAll, tryLock, withLock } from 'holdfast';
+import { flock, lock, lockSync, tryLock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
@@ -226,88 +224,5 @@ losesNameAndLinks(
       (await nested).release();
     });
     (await waiting).release();
-  },
-);
-
-/** Two who wait, the first of whom got the lock of a new file that nobody told them of, and what is left of the old one. */
-async function afterDeletion(resource: string) {
-  tryLock(resource)?.release();
-  const old = openSync(`${resource}.flock`, 'r');
-  const { ino } = fstatSync(old);
-  const held = tryLock(resource);
-  const waiting = [lock(resource), lock(resource)] as const;
-  rmSync(`${resource}.flock`);
-  // Not handed over, which would show that its file is not the one at the path.
-  releaseAll();
-  expect(held?.held).toBe(false);
-  const first = await waiting[0];
-  closeSync(old);
-  const end = async () => {
-    first.release();
-    (await waiting[1]).release();
-  };
-  return { ino, end };
-}
-
-losesNameAndLinks(
-  'those who waited for a deleted lock file are found by the new one, whatever the path',
-  async () => {
-    const resource = temporaryResource();
-    const { end } = await afterDeletion(resource);
-    expect(() => lockSync(linkedPathTo(resource), { timeout: 50 })).toThrow(
-      expect.objectContaining({ code: 'EDEADLK' }),
-    );
-    await end();
-  },
-);
-
-/** Another resource, whose lock file has got this number, which is free again. */
-function reuseOf(ino: number, resource: string): string | undefined {
-  return Array.from({ length: 100 }, (_, index) => `${resource}-${index}`).find((path) => {
-    writeFileSync(`${path}.flock`, '');
-    return statSync(`${path}.flock`).ino === ino;
-  });
-}
-
-const noReuse = 'needs a file system that uses numbers again';
-
-losesName(
-  'those who waited for a deleted lock file are not found by another one that got its number',
-  async (context) => {
-    const resource = temporaryResource();
-    const { ino, end } = await afterDeletion(resource);
-    const other = reuseOf(ino, resource);
-    if (other === undefined) return context.skip(noReuse);
-    const before = tryLock(other);
-    const after = lock(other);
-    before?.release();
-    (await after).release();
-    await end();
-  },
-);
-
-needs('open files that can be replaced')(
-  'nor where the next one of them first had to wait for its turn behind other processes',
-  async (context) => {
-    const resource = temporaryResource();
-    const first = await lock(resource);
-    const waiting = [1, 2, 3].map(() => lock(resource));
-    const { ino } = statSync(first.lockPath);
-    first.release();
-    const second = await waiting[0];
-    // Longer than a thread hands a lock from task to task.
-    await sleep(20);
-    writeFileSync(`${resource}.new`, '');
-    renameSync(`${resource}.new`, first.lockPath);
-    second?.release();
-    const third = await waiting[1];
-    const other = reuseOf(ino, resource);
-    if (other === undefined) return context.skip(noReuse);
-    const before = tryLock(other);
-    const after = lock(other);
-    third?.release();
-    before?.release();
-    (await after).release();
-    (await waiting[2])?.release();
   },
 );

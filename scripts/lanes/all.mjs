@@ -24,6 +24,7 @@ const reporters = ['--reporter=default', `--reporter=${root}scripts/lanes/vitest
 const racing = [
   'exclusion',
   'lease',
+  'lease-nesting',
   'leak',
   'leak-check',
   'nested-turns',

@@ -24,7 +24,10 @@ const files = [
   'interoperation',
   'json-store',
   'json-store-changed',
+  'json-store-lease',
+  'json-store-links',
   'jsonl-store',
+  'lock-file-mode',
   'lock-sync',
   'many-writers',
   'named-holder',
@@ -32,6 +35,7 @@ const files = [
   'process-death',
   'record-failure',
   'replaced-file',
+  'reused-number',
   'session-lock',
   'with-lock',
 ].map((name) => `test/${name}.test.ts`);
