@@ -24,6 +24,10 @@ export function invalid(name: string, expected: string, value: unknown): TypeErr
   return unusable(`${name} must be ${expected}, not ${describe(value)}`);
 }
 
+export function assertObject(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw invalid(name, 'an object', value);
+}
+
 /** A number of ms: 0 or more where `least` is 0, else above 0. */
 export function duration(name: string, value: unknown, least: number): number {
   if (typeof value !== 'number' || Number.isNaN(value) || value < least) {

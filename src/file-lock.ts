@@ -6,7 +6,7 @@ import { unwatchForLeak, watchForLeak } from './leak-check.js';
 import { abortIfLeaked } from './leaked-signals.js';
 import { forgetLease, joinLease, leaveLease, lossesOf, startLease } from './lease.js';
 import type { LockFile } from './lock-file.js';
-import { lossFrom, lostError } from './loss.js';
+import { abortWith, lossFrom, lostError } from './loss.js';
 import { addon, granted, status } from './native.js';
 import type { NestedQueue } from './nested-queue.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
@@ -293,9 +293,4 @@ export class FileLock implements Disposable, AsyncDisposable {
     if (result < 0) throw errorFrom(result, this);
     if (result !== status.done) this.assertHeld();
   }
-}
-
-// Outside the class, so that it is no closure over the lock.
-function abortWith(controller: AbortController): Loss {
-  return (error) => controller.abort(error);
 }

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers';
-import { duration, invalid } from './arguments.js';
+import { assertObject, duration } from './arguments.js';
 import { describeThrown } from './errors.js';
 import { lostError } from './loss.js';
 import { longestTimer } from './options.js';
@@ -54,8 +54,7 @@ function breakScope(scope: Scope, error: unknown, grace: number): void {
  * ```
  */
 export function guardProcess(options: GuardOptions = {}): () => void {
-  if (typeof options !== 'object' || options === null)
-    throw invalid('options', 'an object', options);
+  assertObject('options', options);
   const grace = duration('grace', options.grace === undefined ? defaultGraceMs : options.grace, 0);
 
   const onError = (error: unknown) => {

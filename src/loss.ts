@@ -1,10 +1,15 @@
 import { LockExpiredError, LockLostError } from './errors.js';
 import type { Hold } from './hold.js';
-import type { LossCause } from './owners.js';
+import type { Loss, LossCause } from './owners.js';
 
 export function lostError(message: string, hold: Hold, cause?: unknown): LockLostError {
   const { resource, lockPath } = hold;
   return new LockLostError(message, { resource, lockPath, cause });
+}
+
+/** Has a signal tell the loss. Here, so that it is no closure over the lock. */
+export function abortWith(controller: AbortController): Loss {
+  return (error) => controller.abort(error);
 }
 
 /** What those are told who lose this hold. */

@@ -1,4 +1,12 @@
-import { absolute, boolean, duration, invalid, toPath, unusable } from './arguments.js';
+import {
+  absolute,
+  assertObject,
+  boolean,
+  duration,
+  invalid,
+  toPath,
+  unusable,
+} from './arguments.js';
 import { cut } from './holder-record.js';
 import { type RequestDetails, requestFlags } from './native.js';
 
@@ -191,8 +199,7 @@ export function toRequest(
       ? latest
       : plainRequest(toPath('resource', resource));
   if (options === undefined) return plain;
-  if (typeof options !== 'object' || options === null)
-    throw invalid('options', 'an object', options);
+  assertObject('options', options);
   assertKnown(options);
   const { mode = 'exclusive', record = true, fileMode = 0o600, lease, label, minToken } = options;
   const ownLabel = label === undefined ? null : toLabel(label);

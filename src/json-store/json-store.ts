@@ -29,12 +29,13 @@ export type Change<T> = (value: T, lock: FileLock) => T | PromiseLike<T>;
 // The common slip is to change a value in place and to return nothing.
 const adviceForUpdates = ' (an update writes what its function returns)';
 
+const defaultIndent = 2;
 const mostSpaces = 10;
 
 function assertUsable({
   schema,
   onCorrupt = 'error',
-  indent = 2,
+  indent = defaultIndent,
 }: JsonStoreOptions<unknown>): void {
   assertSchema(schema);
   if (onCorrupt !== 'error' && onCorrupt !== 'backup') {
@@ -225,7 +226,7 @@ export class JsonStore<T> {
   }
 
   async #write(path: string, lock: FileLock, value: T, basis: Version | undefined): Promise<T> {
-    const { schema, indent = 2 } = this.#options;
+    const { schema, indent = defaultIndent } = this.#options;
     const text = toJson(value, path, indent, adviceForUpdates);
     // What a reader would refuse is not written.
     await validate(schema, JSON.parse(text), path, 'would get');

@@ -99,7 +99,7 @@ export class Stage {
     const end = performance.now() + patience;
     await nextTurn();
     for (let looks = 0; ; looks += 1) {
-      for (const asked of this.asked) this.#follow(asked);
+      this.#followAll();
       const late =
         this.asked.map((asked) => missing(asked, this.now)).find((text) => text !== undefined) ??
         this.#stuck();
@@ -109,9 +109,13 @@ export class Stage {
     }
     await nextTurn();
     // In that turn somebody may have got a lock of which the model does not know who is next.
-    for (const asked of this.asked) this.#follow(asked);
+    this.#followAll();
     this.#check();
     this.asked = this.asked.filter(({ party }) => party.state !== 'gone');
+  }
+
+  #followAll(): void {
+    for (const asked of this.asked) this.#follow(asked);
   }
 
   /** Takes over what the model cannot know. */
