@@ -119,24 +119,33 @@ void RecordWriter::Begin(const RecordDetails& details) {
   }
   line.Append(R"(,"label":)");
   line.Append(details.label);
-  line.Append(R"(,"token":")");
-  begin_checksum_ = Checksum(0, line.Since(covered));
-  begin_size_ = line.size();
+  line.Append(R"(,"since":)");
+  begin_ = {line.size(), Checksum(0, line.Since(covered))};
   fits_ = line.fits();
-  std::fill(line_ + begin_size_, line_ + kRecordBytes - 1, ' ');
+  std::fill(line_ + begin_.size, line_ + kRecordBytes - 1, ' ');
   line_[kRecordBytes - 1] = '\n';
-  size_ = begin_size_;
+  size_ = begin_.size;
+  dated_until_ = 0;
 }
 
-const char* RecordWriter::Write(const RecordDetails& details, uint64_t token) {
+void RecordWriter::Date(int64_t now) {
+  dated_until_ = now + 1'000'000;
+  Line line(line_, begin_.size);
+  line.AppendNumber(UnixMilliseconds());
+  line.Append(R"(,"token":")");
+  dated_ = {line.size(), Checksum(begin_.checksum, line.Since(begin_.size))};
+  fits_ = fits_ && line.fits();
+}
+
+const char* RecordWriter::Write(const RecordDetails& details, uint64_t token, int64_t now) {
   const bool same =
       begun_ && details.lease_ms == details_.lease_ms && details.label == details_.label;
   if (!same) Begin(details);
-  Line line(line_, begin_size_);
+  if (now >= dated_until_) Date(now);
+  Line line(line_, dated_.size);
   line.AppendNumber(token);
-  line.Append(R"(","since":)");
-  line.AppendNumber(UnixMilliseconds());
-  WriteHex(Checksum(begin_checksum_, line.Since(begin_size_)), line_ + kBeforeChecksum.size());
+  line.Append("\"");
+  WriteHex(Checksum(dated_.checksum, line.Since(dated_.size)), line_ + kBeforeChecksum.size());
   line.Append("}");
   // The record before may have been longer.
   if (line.size() < size_) std::fill(line_ + line.size(), line_ + size_, ' ');

@@ -29,20 +29,30 @@ class RecordWriter final {
   // What is the same for every lock: JSON members without the braces.
   void SetProcess(std::string members);
 
-  // Exactly kRecordBytes, until the next call. Null when the members do not fit.
-  const char* Write(const RecordDetails& details, uint64_t token);
+  // Exactly kRecordBytes, until the next call. Null when the members do not fit. `now` is
+  // MonotonicNow(): the date is looked at once in a ms.
+  const char* Write(const RecordDetails& details, uint64_t token, int64_t now);
 
  private:
+  // How far a part of the line goes, and the checksum up to there.
+  struct Part {
+    size_t size = 0;
+    uint32_t checksum = 0;
+  };
+
+  // What stays, then what stays for a ms: a loop of locks computes the checksum of the token only.
   void Begin(const RecordDetails& details);
+  void Date(int64_t now);
 
   std::string process_;
   // Of the record before this one: what it began with is used again.
   RecordDetails details_;
   bool begun_ = false;
   char line_[kRecordBytes] = {};
-  size_t begin_size_ = 0;
+  Part begin_;
+  Part dated_;
+  int64_t dated_until_ = 0;
   size_t size_ = 0;
-  uint32_t begin_checksum_ = 0;
   bool fits_ = false;
 };
 

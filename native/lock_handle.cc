@@ -154,7 +154,7 @@ int LockHandle::StampRecord(const Request& request, uint64_t stamped) {
   token_ = std::max(scan.token, request.min_token);
   if (request.mode == Mode::kShared) return 0;
   token_ += 1;
-  const char* const record = surroundings_->records.Write(request.details, token_);
+  const char* const record = surroundings_->records.Write(request.details, token_, held_since_);
   if (record == nullptr) return kTooLong;
   const int result = Write(open_, record, kRecordBytes, 0);
   // Taken over from somebody who does not write; opening it anew tells why that may not be.

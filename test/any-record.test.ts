@@ -101,7 +101,7 @@ test('records of 10,000 labels, leases and tokens are what was asked for, byte f
     const content = bytes.toString();
     const record = parseHolderRecord(content);
     const since = record?.since ?? 0;
-    const members = { ...identity, lease, label: ownLabel, token: String(token), since };
+    const members = { ...identity, lease, label: ownLabel, since, token: String(token) };
     const same = content.trimEnd() === craftRecord(members).trimEnd() && content.endsWith(' \n');
     const read = record?.label === ownLabel && record.token === token && held?.token === token;
     if (bytes.length !== 512 || !same || !read)

@@ -42,6 +42,18 @@ test('the record is one padded line of JSON with a checksum', () => {
   expect(record.crc).toBe(crc32(covered).toString(16).padStart(8, '0'));
 });
 
+test('each record says when its lock was taken, however often that is', () => {
+  const resource = temporaryResource();
+  const began = Date.now();
+  for (let asked = began; asked < began + 200; asked = Date.now()) {
+    using _ = tryLock(resource);
+    const { since } = JSON.parse(recordOf(resource));
+    // The date is looked at once in a ms, by a clock that may tick less often than that of JavaScript.
+    expect(since).toBeGreaterThan(asked - 20);
+    expect(since).toBeLessThan(Date.now() + 20);
+  }
+});
+
 test('a release changes nothing in the record but the state', () => {
   const resource = temporaryResource();
   const held = tryLock(resource);
