@@ -86,6 +86,10 @@ int Flush(Descriptor descriptor);
 // keeping between two locks of the same path in quick succession.
 bool WorthKeeping();
 
+// Has what is read through it leave no trace, if the system allows that: else the kernel looks at
+// each read of a file that was written meanwhile whether to note the time.
+void SkipAccessTimes(Descriptor descriptor);
+
 // The descriptor behind a file descriptor number that JavaScript knows.
 Descriptor FromNodeFd(int fd);
 

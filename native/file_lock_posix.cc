@@ -27,6 +27,13 @@ int Result(int64_t result) { return result == -1 ? -errno : 0; }
 // O_NONBLOCK: a FIFO planted at the path must not block the open.
 constexpr int kOpenFlags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
 
+// Only of a descriptor, not for the open: that fails for whoever does not own the file (open(2)).
+#ifdef O_NOATIME
+constexpr int kNoAccessTimes = O_NOATIME;
+#else
+constexpr int kNoAccessTimes = 0;
+#endif
+
 int FlockOperation(Mode mode) { return mode == Mode::kExclusive ? LOCK_EX : LOCK_SH; }
 
 int OpenWith(const char* path, int flags, mode_t permissions, Descriptor* out) {
@@ -121,6 +128,10 @@ int Flush(Descriptor descriptor) {
 }
 
 bool WorthKeeping() { return true; }
+
+void SkipAccessTimes(Descriptor descriptor) {
+  fcntl(static_cast<int>(descriptor), F_SETFL, O_NONBLOCK | kNoAccessTimes);
+}
 
 Descriptor FromNodeFd(int fd) { return fd; }
 

@@ -191,6 +191,8 @@ int Flush(Descriptor descriptor) {
 // A path can only be asked by opening it.
 bool WorthKeeping() { return false; }
 
+void SkipAccessTimes(Descriptor) {}
+
 // Node's numbers belong to the C run-time library inside Node, not to ours, so only Node can tell.
 // Looked up by name: programs that have Node-API but not libuv could not load the addon otherwise.
 Descriptor FromNodeFd(int fd) {

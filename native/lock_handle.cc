@@ -61,6 +61,8 @@ int LockHandle::TryAcquire(const Request& request) {
 // The same with the descriptor of the lock before this one, if it is still that of the path.
 int LockHandle::TryKept(const Request& request, int64_t now) {
   open_ = std::exchange(kept_, kNoDescriptor);
+  // Not when it is opened: most are used once.
+  if (!std::exchange(reused_, true)) SkipAccessTimes(open_);
   const int result = Attempt(request, now);
   if (result < 0) return GiveBack(result);
   const int same = CompareWithPath(request.path);
@@ -208,6 +210,7 @@ void LockHandle::CloseKept() {
 void LockHandle::CloseIn(Descriptor* place) {
   Close(std::exchange(*place, kNoDescriptor));
   has_turn_ = false;
+  reused_ = false;
 }
 
 void LockHandle::EndTurn() {

@@ -135,6 +135,7 @@ class LockHandle final {
   bool in_turn_ = false;
   // Whether other waiters leave this descriptor alone.
   bool has_turn_ = false;
+  bool reused_ = false;  // the descriptor, for a second lock
   bool stamped_ = false;
   bool named_ = false;
   Descriptor open_ = kNoDescriptor;

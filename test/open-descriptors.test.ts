@@ -1,4 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import {
+  constants,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { inspect, lock, lockSync, tryLock } from 'holdfast';
 import { afterEach, expect } from 'vitest';
 import { descriptorsOf } from './helpers/descriptors.js';
@@ -87,4 +94,30 @@ counts('a look at a lock leaves nothing open, also where the file is none', asyn
     expect.objectContaining({ code: 'ERR_LOCK_NOT_REGULAR' }),
   );
   expect(openOf(resource)).toBe(0);
+});
+
+/** Whether a descriptor is open for it through which reading leaves no trace (fcntl(2), O_NOATIME). */
+function isReadWithoutTrace(lockPath: string): boolean {
+  return readdirSync('/proc/self/fd').some((fd) => {
+    try {
+      if (readlinkSync(`/proc/self/fd/${fd}`) !== lockPath) return false;
+      const flags = /^flags:\s+([0-7]+)$/m.exec(
+        readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'),
+      )?.[1];
+      return (Number.parseInt(flags ?? '', 8) & constants.O_NOATIME) !== 0;
+    } catch {
+      // The one that read the folder is closed by now.
+      return false;
+    }
+  });
+}
+
+counts('a lock file that is locked in a loop does not have the time of each read noted', () => {
+  resource = temporaryResource();
+  const end = Date.now() + patience;
+  // It is no loop while the process has no core.
+  do {
+    for (let count = 0; count < 100; count += 1) tryLock(resource)?.release();
+  } while (!isReadWithoutTrace(`${resource}.flock`) && Date.now() < end);
+  expect(isReadWithoutTrace(`${resource}.flock`)).toBe(true);
 });
