@@ -80,6 +80,11 @@ class Call final {
   Napi::Value Answer(const Value& value) const {
     return Napi::Value::From(info_.Env(), value);
   }
+  Napi::Value Answer(int value) const {
+    napi_value answer;
+    napi_create_int32(info_.Env(), value, &answer);
+    return {info_.Env(), answer};
+  }
   Napi::Value Outcome(int result) const { return Answer(environment_.Outcome(handle(), result)); }
   Napi::Value Nothing() const { return info_.Env().Undefined(); }
 

@@ -7,7 +7,7 @@ import { abortIfLeaked } from './leaked-signals.js';
 import { forgetLease, joinLease, leaveLease, lossesOf, startLease } from './lease.js';
 import type { LockFile } from './lock-file.js';
 import { abortWith, lossFrom, lostError } from './loss.js';
-import { addon, granted, status } from './native.js';
+import { addon, crashBeforeGrant, grantedToken, status } from './native.js';
 import type { NestedQueue } from './nested-queue.js';
 import { type LockMode, type LockRequest, toLease } from './options.js';
 import { type Loss, type LossCause, leavePlace, type Place } from './owners.js';
@@ -76,8 +76,8 @@ export class FileLock implements Disposable, AsyncDisposable {
       return;
     }
     if (request.recorded) {
-      const { token, crash } = granted;
-      this.token = token;
+      const crash = crashBeforeGrant();
+      this.token = grantedToken();
       this.previousHolder = crash === null ? null : parseHolderRecord(crash);
     }
     this.#hold = newHold(request, file.number);

@@ -1,4 +1,4 @@
-import { addon, granted } from './native.js';
+import { addon, grantedSince } from './native.js';
 import type { NestedQueue } from './nested-queue.js';
 import type { LockMode, LockRequest } from './options.js';
 
@@ -38,7 +38,7 @@ export function newHold(request: LockRequest, number: number): Hold {
     leakCheck,
     lease,
     stack,
-    since: granted.since,
+    since: grantedSince(),
     number,
     ended: false,
     broken: false,
