@@ -81,7 +81,7 @@ class Call final {
     return Napi::Value::From(info_.Env(), value);
   }
   Napi::Value Answer(int value) const {
-    napi_value answer;
+    napi_value answer = nullptr;
     napi_create_int32(info_.Env(), value, &answer);
     return {info_.Env(), answer};
   }
