@@ -135,8 +135,10 @@ function waitSync(request: LockRequest, opened: LockFile, deadline: number): Fil
     : queueFor(opened, request.lockPath);
   // Even a shared one and a shared request: then somebody who waits for the one is before the other.
   const own = queue.holds.find(isUnleased);
+  // Of one here that has released it and one here that is yet to get it: whoever is told of the release runs in between.
+  const passing = opened.holders().some(({ hold }) => hold === null);
   const left = deadline - performance.now();
-  if (left <= 0 || own !== undefined) {
+  if (left <= 0 || own !== undefined || passing) {
     queue.decline(opened);
     const shared = shareAgain(own, request);
     if (shared !== null) return shared;

@@ -1,7 +1,16 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel';
-import { type FileLock, lock, reclaimLeaked, releaseAll, tryLock, withLock } from 'holdfast';
+import {
+  type FileLock,
+  lock,
+  lockSync,
+  reclaimLeaked,
+  releaseAll,
+  tryLock,
+  withLock,
+} from 'holdfast';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
+import { patience } from './helpers/slowness.js';
 
 type Seen = [name: string, message: { resource: string; error?: unknown }];
 
@@ -66,6 +75,25 @@ test.each(['hold:start', 'hold:asyncEnd'])(
     expect(next?.held).toBe(true);
   },
 );
+
+test('a subscriber that would block for a lock on its way to the next one is told so', async () => {
+  const resource = temporaryResource();
+  const first = tryLock(resource);
+  const waiting = lock(resource);
+  let error: unknown;
+  const block = () => {
+    try {
+      lockSync(resource, { timeout: patience });
+    } catch (thrown) {
+      error = thrown;
+    }
+  };
+  channel('tracing:holdfast:hold:asyncEnd').subscribe(block);
+  first?.release();
+  channel('tracing:holdfast:hold:asyncEnd').unsubscribe(block);
+  expect(error).toMatchObject({ code: 'EDEADLK' });
+  (await waiting).release();
+});
 
 test('a lock that was handed over has its own token, whatever a subscriber locks meanwhile', async () => {
   const [resource, other] = [temporaryResource(), temporaryResource()];
