@@ -31,9 +31,7 @@ function breakScope(scope: Scope, error: unknown, grace: number): void {
   hold.broken ||= grace <= longestTimer;
   lockOf(scope)?.announceLoss(loss);
   if (grace > longestTimer) return;
-  setTimeout(() => {
-    if (!hold.ended) lockOf(scope)?.takeAway(loss);
-  }, grace).unref();
+  setTimeout(() => lockOf(scope)?.takeAway(loss), grace).unref();
 }
 
 /**

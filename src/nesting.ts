@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FileLock } from './file-lock.js';
 import { type Hold, isEndless } from './hold.js';
 import { LockFile } from './lock-file.js';
@@ -85,7 +86,8 @@ export function lockNested(
     const entered = enter(scope, queue, request);
     if (entered !== null) return entered;
     queue.pass();
-    return again(request);
+    // Collected, and not known to have ended: this very call would find the same once more.
+    return nextTurn().then(() => again(request));
   }
   const forThread = isUnlimited(request) && isEndless(hold);
   const waiter = new Sibling(scope, queue, request, again, forThread);

@@ -75,30 +75,39 @@ needs('faults by LD_PRELOAD')('a holder who is never there twice is no sharer', 
   expect(await stateSeenBy(actor, resource)).toBe('free');
 });
 
-needs('faults by LD_PRELOAD')('holders who follow each other are no sharers', async () => {
-  const resource = temporaryResource();
-  tryLock(resource)?.release();
-  const actor = await faultyActor();
-  await setFault(actor, 'BUSY', Number.MAX_SAFE_INTEGER);
-  const state = await actor.run(async ({ holdfast }, resource) => {
-    const { openSync, writeSync } = process.getBuiltinModule('node:fs');
-    const { crc32 } = process.getBuiltinModule('node:zlib');
-    const file = openSync(`${resource}.flock`, 'r+');
-    let state: string | undefined;
-    const asked = holdfast.inspect(resource).then((status) => {
-      state = status.state;
-    });
-    // What they leave in the file, a new one in each turn of the event loop.
-    for (let token = 1; state === undefined; token += 1) {
-      const members = `"pid":1,"start":1,"host":"x","boot":null,"pidns":null,"token":"${token}","since":1,"lease":null,"label":null`;
-      const crc = crc32(members).toString(16).padStart(8, '0');
-      const record = `{"holdfast":1,"state":"free","crc":"${crc}",${members}}`.padEnd(511);
-      // As bytes: Deno appends text although it is given a position.
-      writeSync(file, Buffer.from(record), 0, record.length, 0);
-      await new Promise(setImmediate);
-    }
-    await asked;
-    return state;
-  }, resource);
-  expect(state).toBe('free');
-});
+// A lock file that is deleted has its tokens begin anew.
+needs('faults by LD_PRELOAD').each(['token', 'since'])(
+  'holders who follow each other are no sharers and no crash, although their records differ in %s only',
+  async (member) => {
+    const resource = temporaryResource();
+    tryLock(resource)?.release();
+    const actor = await faultyActor();
+    await setFault(actor, 'BUSY', Number.MAX_SAFE_INTEGER);
+    const seen = await actor.run(
+      async ({ holdfast }, resource, member) => {
+        const { openSync, writeSync } = process.getBuiltinModule('node:fs');
+        const { crc32 } = process.getBuiltinModule('node:zlib');
+        const file = openSync(`${resource}.flock`, 'r+');
+        let seen: { state: string; crashed: boolean } | undefined;
+        const asked = holdfast.inspect(resource).then(({ state, crashed }) => {
+          seen = { state, crashed };
+        });
+        // What they write into the file, a new one in each turn of the event loop.
+        for (let count = 1; seen === undefined; count += 1) {
+          const [token, since] = member === 'token' ? [count, 1] : [1, count];
+          const members = `"pid":1,"start":1,"host":"x","boot":null,"pidns":null,"token":"${token}","since":${since},"lease":null,"label":null`;
+          const crc = crc32(members).toString(16).padStart(8, '0');
+          const record = `{"holdfast":1,"state":"held","crc":"${crc}",${members}}`.padEnd(511);
+          // As bytes: Deno appends text although it is given a position.
+          writeSync(file, Buffer.from(record), 0, record.length, 0);
+          await new Promise(setImmediate);
+        }
+        await asked;
+        return seen;
+      },
+      resource,
+      member,
+    );
+    expect(seen).toEqual({ state: 'free', crashed: false });
+  },
+);

@@ -96,6 +96,88 @@ test('leakCheck collects at most once a minute, and again at doubling ages', asy
   expect(later.length).toBeLessThan(2);
 });
 
+test('a collection that was asked for puts the next one in the background off by a minute', async () => {
+  const program = startModule(
+    `${fast}
+    const { reclaimLeaked, tryLock } = await import(process.env.HOLDFAST_ENTRY);
+    const since = Date.now();
+    await reclaimLeaked();
+    const turn = new Promise((resolve) => {
+      taken = (wait, before, after) => wait === 0 && resolve(after - since);
+    });
+    globalThis.held = tryLock(process.argv.at(-1), { leakCheck: 1_000 });
+    setInterval(() => {}, 1_000);
+    console.log(await turn);
+    process.exit();`,
+    temporaryResource(),
+  );
+  const { stdout } = await program.ended;
+  expect(Number(stdout)).toBeGreaterThanOrEqual(60_000 / speed);
+});
+
+test('leakCheck does not look again for what it has freed', async () => {
+  const program = startModule(
+    `${fast}
+    const { tryLock } = await import(process.env.HOLDFAST_ENTRY);
+    process.removeAllListeners('warning');
+    const freed = new Promise((resolve) => process.once('warning', resolve));
+    const leak = () => void tryLock(process.argv.at(-1), { leakCheck: 1_000 });
+    leak();
+    setInterval(() => {}, 1_000);
+    await freed;
+    let turns = 0;
+    taken = () => { turns += 1; };
+    await new Promise((resolve) => realTimeout(resolve, 150_000 / speed));
+    console.log(turns);
+    process.exit();`,
+    temporaryResource(),
+  );
+  const { stdout } = await program.ended;
+  expect(stdout).toBe('0\n');
+});
+
+// Other threads are before this one at all times.
+const late = `
+${fast}
+const loadFast = process.dlopen;
+let asked = () => {};
+let left = () => {};
+process.dlopen = (module, ...rest) => {
+  loadFast.call(process, module, ...rest);
+  module.exports.takeCollection = (interval) => {
+    asked();
+    return interval;
+  };
+  module.exports.leaveCollections = () => left();
+};
+`;
+
+test('a thread whose turn is yet to come asks again then, or leaves where it has nothing to look for any more', async () => {
+  const program = startModule(
+    `${late}
+    const { tryLock } = await import(process.env.HOLDFAST_ENTRY);
+    globalThis.held = tryLock(process.argv.at(-1), { leakCheck: 1_000 });
+    const times = [];
+    asked = () => {
+      times.push(Date.now());
+      if (times.length === 3) setImmediate(() => held.release());
+    };
+    setInterval(() => {}, 1_000);
+    // Also before that: a timer may be early, and nothing is due then.
+    await new Promise((resolve) => { left = () => times.length === 3 && resolve(); });
+    console.log(JSON.stringify(times));
+    process.exit();`,
+    temporaryResource(),
+  );
+  const { stdout } = await program.ended;
+  const times: number[] = JSON.parse(stdout);
+  expect(times).toHaveLength(3);
+  for (const [index, at] of times.slice(1).entries()) {
+    // About a minute: in one of this clock a timer may be early by a second.
+    expect(at - (times[index] ?? 0)).toBeGreaterThan(30_000 / speed);
+  }
+});
+
 interface Message {
   name: string;
   leaked?: boolean;

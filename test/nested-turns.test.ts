@@ -48,6 +48,22 @@ test('what an ended sibling left behind takes turns with the others', async () =
   expect(seen.most).toBe(1);
 });
 
+test('what was left behind by one that nested inside of another lock takes turns as well', async () => {
+  const resource = temporaryResource();
+  const other = temporaryResource();
+  const { task, seen } = crowd();
+  await withLock(resource, async () => {
+    let detached: Promise<void> | undefined;
+    await withLock(other, () =>
+      withLock(resource, nesting, () => {
+        detached = nextTurn().then(() => withLock(resource, nesting, task));
+      }),
+    );
+    await Promise.all([withLock(resource, nesting, task), detached]);
+  });
+  expect(seen.most).toBe(1);
+});
+
 test('what nests in two scopes of one lock takes turns', async () => {
   const resource = temporaryResource();
   const { task, seen } = crowd();
@@ -143,6 +159,34 @@ test('who waits to nest in a scope that leaked with what nests there gets a lock
     return (await kept['sibling']).held;
   }, temporaryResource());
   expect(held).toBe(true);
+});
+
+// That the lock is gone is known in a later turn of the event loop, and somebody waits for it until then.
+test('who asks in a scope that was collected just now gets a lock of its own', async () => {
+  const actor = await Actor.start({ execArgv: ['--expose-gc'], quiet: true });
+  const granted = await actor.run(async ({ holdfast }, resource) => {
+    const { gc } = globalThis as unknown as { gc(): void };
+    let granted = 0;
+    const take = async () => {
+      (await holdfast.lock(resource, { reentrant: true })).release();
+      granted += 1;
+    };
+    const asked = new Promise<unknown>((resolve) => {
+      void holdfast.withLock(resource, () => {
+        setTimeout(() => {
+          gc();
+          resolve(Promise.all([take(), take()]));
+        }, 1);
+        return new Promise(() => {});
+      });
+    });
+    const waiting = take();
+    await asked;
+    await holdfast.reclaimLeaked();
+    await waiting;
+    return granted;
+  }, temporaryResource());
+  expect(granted).toBe(3);
 });
 
 test('a nested lock that leaked does not outlive the outer one', async () => {

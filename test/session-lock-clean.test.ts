@@ -61,6 +61,26 @@ test('a lock that a killed process left is stale, and is removed', async () => {
   expect(existsSync(`${sessionFile}.flock`)).toBe(false);
 });
 
+test('a lock that is shared is not stale, although the last one who had it alone was killed', async () => {
+  const sessionsDir = temporaryFolder();
+  const sessionFile = join(sessionsDir, 'a.jsonl');
+  await killedHolder(sessionFile);
+  using _ = await lock(sessionFile, { mode: 'shared' });
+  const { locks } = await inspectSessionLocks({ sessionsDir });
+  expect(locks).toEqual([
+    expect.objectContaining({ pidAlive: true, stale: false, staleReasons: [] }),
+  ]);
+});
+
+test('a lock of a holder that leaves no record has no age', async () => {
+  const sessionsDir = temporaryFolder();
+  using _ = await lock(join(sessionsDir, 'a.jsonl'), { record: false });
+  const { locks } = await inspectSessionLocks({ sessionsDir });
+  expect(locks).toEqual([
+    expect.objectContaining({ pidAlive: true, createdAt: null, ageMs: null, stale: false }),
+  ]);
+});
+
 test('a lock whose lease ran out is stale although its process lives', async () => {
   const sessionsDir = temporaryFolder();
   const sessionFile = join(sessionsDir, 'a.jsonl');
