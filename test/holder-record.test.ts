@@ -42,6 +42,13 @@ test('the record is one padded line of JSON with a checksum', () => {
   expect(record.crc).toBe(crc32(covered).toString(16).padStart(8, '0'));
 });
 
+test('a record has nothing of the label and the lease of the lock before it', () => {
+  tryLock(temporaryResource(), { label: 'before', lease: 60_000 })?.release();
+  const resource = temporaryResource();
+  using _ = tryLock(resource);
+  expect(JSON.parse(recordOf(resource))).toMatchObject({ label: null, lease: null });
+});
+
 test('each record says when its lock was taken, however often that is', () => {
   const resource = temporaryResource();
   const began = Date.now();
