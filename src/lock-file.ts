@@ -1,5 +1,4 @@
 import { setImmediate } from 'node:timers';
-import { isMainThread } from 'node:worker_threads';
 import type { Hold } from './hold.js';
 import {
   type Ask,
@@ -23,9 +22,15 @@ export interface Successor {
   vanished(number: number): void;
 }
 
+let longestBlockMs: number | undefined;
+
 // A worker is terminated between two calls, never inside of one; of the main thread nobody wants
 // that, but its limit has to be one that the native clock can add up.
-const longestBlockMs = isMainThread ? 1e9 : 20;
+function longestBlock(): number {
+  // Not imported: that takes 0.4 ms, and few threads wait like this.
+  longestBlockMs ??= process.getBuiltinModule('node:worker_threads').isMainThread ? 1e9 : 20;
+  return longestBlockMs;
+}
 
 const mostPooled = 64;
 const pool: LockFile[] = [];
@@ -177,7 +182,7 @@ export class LockFile {
   waitFor(milliseconds: number): number {
     const end = performance.now() + milliseconds;
     for (let left = milliseconds; ; ) {
-      const step = Math.min(Math.ceil(left), longestBlockMs);
+      const step = Math.min(Math.ceil(left), longestBlock());
       const result = addon.waitFor(this.number, step);
       // Counted down as well: the clock may be the fake one of a test, and stand still.
       left = Math.min(left - step, end - performance.now());
