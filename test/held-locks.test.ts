@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryFolder, temporaryResource } from './helpers/folder.js';
+import { heldElsewhere } from './helpers/held-elsewhere.js';
 import { needs } from './helpers/needs.js';
 
 afterEach(() => {
@@ -47,6 +48,19 @@ test('the age of a held lock grows', async () => {
   expect(held.held).toBe(true);
   expect(before).toBeGreaterThanOrEqual(0);
   while (age() <= before) await new Promise(setImmediate);
+});
+
+test('a lock that was waited for is as old as its grant', async () => {
+  const resource = temporaryResource();
+  const { release } = await heldElsewhere(resource);
+  const waiting = lock(resource);
+  const asked = performance.now();
+  while (performance.now() < asked + 50) await new Promise(setImmediate);
+  const before = performance.now();
+  await release();
+  using _ = await waiting;
+  const [held] = heldLocks();
+  expect(held?.ageMs).toBeLessThan(performance.now() - before + 1);
 });
 
 test('releaseAll takes all locks away and tells their holders through the signal', async () => {
