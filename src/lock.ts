@@ -129,16 +129,19 @@ export function lockSync(resource: string | URL, options?: LockSyncOptions): Fil
   }
 }
 
+/** Whether one here has released it and another one here is yet to get it: who is told of the release runs in between. */
+function isOnItsWay(opened: LockFile): boolean {
+  return opened.holders().some(({ hold }) => hold === null);
+}
+
 function waitSync(request: LockRequest, opened: LockFile, deadline: number): FileLock | number {
   const queue = isRemotePath(request.lockPath)
     ? remoteQueueFor(request.lockPath)
     : queueFor(opened, request.lockPath);
   // Even a shared one and a shared request: then somebody who waits for the one is before the other.
   const own = queue.holds.find(isUnleased);
-  // Of one here that has released it and one here that is yet to get it: whoever is told of the release runs in between.
-  const passing = opened.holders().some(({ hold }) => hold === null);
   const left = deadline - performance.now();
-  if (left <= 0 || own !== undefined || passing) {
+  if (left <= 0 || own !== undefined || isOnItsWay(opened)) {
     queue.decline(opened);
     const shared = shareAgain(own, request);
     if (shared !== null) return shared;
