@@ -22,6 +22,10 @@ function add(results, module) {
   if (module.errors().length > 0) results.failed.push(`${file} did not run`);
 }
 
+/** What was thrown where no test waited for it, by the file that ran then. */
+const outside = ({ message, VITEST_TEST_PATH: path }) =>
+  `${path === undefined ? '' : `${relative('.', path)}, `}outside of a test: ${message}`;
+
 const nothing = () => ({ passed: [], failed: [], retried: [], skipped: [] });
 
 const write = (results) => writeFileSync(process.env.HOLDFAST_REPORT, JSON.stringify(results));
@@ -59,7 +63,7 @@ export default class LaneReporter {
   onTestRunEnd(modules, errors) {
     const results = nothing();
     for (const module of modules) add(results, module);
-    results.failed.push(...errors.map(({ message }) => `outside of a test: ${message}`));
+    results.failed.push(...errors.map(outside));
     write(results);
   }
 }
