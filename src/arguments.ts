@@ -25,7 +25,8 @@ export function invalid(name: string, expected: string, value: unknown): TypeErr
 }
 
 export function assertObject(name: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) throw invalid(name, 'an object', value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid(name, 'an object', value);
 }
 
 /** A number of ms: 0 or more where `least` is 0, else above 0. */

@@ -78,6 +78,27 @@ export function isRemote(path: string): boolean | undefined {
 }
 
 const cannotLock = new Set(['ENOLCK', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']);
+const isFull = new Set(['ENOSPC', 'EDQUOT']);
+
+const needsAccess =
+  'the lock file must be readable, and writable for an exclusive lock; where there is none, its folder must be writable';
+
+/** What to do about a file that could not be opened, or a record that could not be written. */
+const advice: Record<string, string> = {
+  ELOOP: 'a symbolic link is not followed at the lock path: remove it',
+  ENXIO: 'a socket cannot be locked: remove it if it was planted there',
+  EISDIR: 'a folder cannot be locked: set lockPath to a file in it',
+  ENAMETOOLONG: 'set lockPath to a file with a shorter name',
+  ENOENT: 'the folder must exist: create it first',
+  ENOTDIR: 'what should be its folder is none: set lockPath to a file in a folder',
+  EACCES: needsAccess,
+  EPERM: needsAccess,
+  EROFS: 'set lockPath to a file on a file system that can be written',
+  EMFILE: 'release locks, or raise the limit of open files',
+  ENFILE: 'the whole system has too many open files',
+  ENOSPC: 'free some space, or set record to false where the lock file exists',
+  EDQUOT: 'free some space, or set record to false where the lock file exists',
+};
 
 function hint(code: string, syscall: string, path?: string): string {
   // The file of a mere descriptor may be anywhere, and has no lockPath.
@@ -85,13 +106,9 @@ function hint(code: string, syscall: string, path?: string): string {
     const name = fileSystemOf(path) ?? 'unknown';
     return ` (this file system, ${name}, does not keep locks: set lockPath to a file on a local one)`;
   }
-  if (code === 'ELOOP') return ' (a symbolic link is not followed at the lock path: remove it)';
-  if (code === 'ENXIO') return ' (a socket cannot be locked: remove it if it was planted there)';
-  if (code === 'EISDIR') return ' (a folder cannot be locked: set lockPath to a file in it)';
-  if (code === 'ENAMETOOLONG') return ' (set lockPath to a file with a shorter name)';
-  if (code === 'ENOENT') return ' (the folder must exist: create it first)';
   if (syscall === syscalls.at(-1)) return ' (no thread to wait in: raise the process limit)';
-  return '';
+  if (syscall !== syscalls[1] && !isFull.has(code)) return '';
+  return code in advice ? ` (${advice[code]})` : '';
 }
 
 // libuv has no name for these, but lock files meet them: NFS without its lock daemon, a deleted file

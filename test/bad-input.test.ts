@@ -105,9 +105,10 @@ describe('an option', () => {
     expect(() => tryLock(temporaryResource(), options)).toThrow('no option \ufffd[2J:');
   });
 
-  test('must not come instead of the options', async () => {
-    for (const error of await failures(temporaryResource(), 'shared' as unknown as Options)) {
+  test.each(['shared', []])('must not come instead of the options: %j', async (options) => {
+    for (const error of await failures(temporaryResource(), options as unknown as Options)) {
       expect(error.code).toBe('ERR_INVALID_ARG_VALUE');
+      expect(error.message).toMatch(/^options must be an object/);
     }
   });
 
