@@ -14,12 +14,28 @@
 namespace holdfast {
 namespace {
 
+// For kernels before 4.11, and for sandboxes whose list of system calls is older than that.
+int GetStat(int directory, const char* path, int flags, FileStatus* out) {
+  struct stat status;
+  while (fstatat(directory, path, &status, flags) == -1) {
+    if (errno != EINTR) return -errno;
+  }
+  if (!S_ISREG(status.st_mode)) return kNotRegular;
+  out->volume = status.st_dev;
+  out->file = status.st_ino;
+  out->size = static_cast<uint64_t>(status.st_size);
+  out->linked = status.st_nlink > 0;
+  return 0;
+}
+
 int GetStatx(int directory, const char* path, int flags, FileStatus* out) {
   constexpr unsigned kFields = STATX_TYPE | STATX_NLINK | STATX_INO | STATX_SIZE;
   struct statx status;
   // By its number: musl has the function only since 1.2.5, and a binary that asks for it by name
   // does not load with an older one.
   while (syscall(SYS_statx, directory, path, flags, kFields, &status) == -1) {
+    // seccomp(2) as Docker has used it says EPERM for what it does not know.
+    if (errno == ENOSYS || errno == EPERM) return GetStat(directory, path, flags, out);
     // A network file system may be interrupted there as well.
     if (errno != EINTR) return -errno;
   }

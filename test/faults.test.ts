@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { constants } from 'node:os';
-import { lock, tryLock } from 'holdfast';
+import { inspect, lock, tryLock } from 'holdfast';
 import { describe, expect } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
@@ -179,6 +180,32 @@ needs('faults by LD_PRELOAD')('a full disk is ENOSPC, and nothing stays locked',
   using held = tryLock(resource);
   expect(held?.held).toBe(true);
 });
+
+// Kernels before 4.11 do not have it, and older lists of what a container may call do not know it.
+needs('faults by LD_PRELOAD', 'mkfifo').each(['ENOSYS', 'EPERM'] as const)(
+  'where statx is %s, locks exclude, and a deleted lock file is seen',
+  async (code) => {
+    const resource = temporaryResource();
+    const actor = await faultyActor();
+    await setFault(actor, 'STATX', errno[code]);
+    await take(actor, resource, 'lock');
+    expect(tryLock(resource)).toBeNull();
+    const { state, holder } = await inspect(resource);
+    expect([state, holder?.pid]).toEqual(['exclusive', actor.pid]);
+    const next = actor.run(async ({ holdfast, kept }, resource) => {
+      const next = holdfast.lock(resource);
+      process.getBuiltinModule('node:fs').rmSync(kept['lock'].lockPath);
+      kept['lock'].release();
+      kept['lock'] = await next;
+      return kept['lock'].held;
+    }, resource);
+    await expect(next).resolves.toBe(true);
+    expect(tryLock(resource)).toBeNull();
+    expect(spawnSync('mkfifo', [`${resource}-2.flock`]).status).toBe(0);
+    const planted = take(actor, `${resource}-2`, 'tryLock');
+    await expect(planted).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
+  },
+);
 
 needs('sh', '/proc')('no descriptor left is EMFILE, and nothing is lost', async () => {
   const resource = temporaryResource();
