@@ -22,9 +22,15 @@ function add(results, module) {
   if (module.errors().length > 0) results.failed.push(`${file} did not run`);
 }
 
-/** What was thrown where no test waited for it, by the file that ran then. */
-const outside = ({ message, VITEST_TEST_PATH: path }) =>
-  `${path === undefined ? '' : `${relative('.', path)}, `}outside of a test: ${message}`;
+/**
+ * Adds what was thrown where no test waited for it. In a file of which a test passed only when tried again,
+ * that is what its first attempt has left behind.
+ */
+function addOutside(results, { message, VITEST_TEST_PATH: path }) {
+  const file = relative('.', path ?? '').replaceAll('\\', '/');
+  const isLeft = results.retried.some((name) => name.startsWith(`${file} > `));
+  results[isLeft ? 'retried' : 'failed'].push(`${file} > outside of a test: ${message}`);
+}
 
 const nothing = () => ({ passed: [], failed: [], retried: [], skipped: [] });
 
@@ -63,7 +69,7 @@ export default class LaneReporter {
   onTestRunEnd(modules, errors) {
     const results = nothing();
     for (const module of modules) add(results, module);
-    results.failed.push(...errors.map(outside));
+    for (const error of errors) addOutside(results, error);
     write(results);
   }
 }
