@@ -112,7 +112,7 @@ const unwritable = new Set(['EPERM', 'EACCES', 'EROFS']);
 /** Whether a record may be written: not over other content, and not where this user must not write. */
 function takesRecord(path: string): boolean {
   try {
-    if (isForeign(readStart(path, recordBytes).toString('latin1'))) return false;
+    if (isForeign(readStart(path, recordBytes + 1).toString('latin1'))) return false;
     accessSync(path, constants.W_OK);
     return true;
   } catch (error) {
