@@ -131,6 +131,25 @@ describe('holdfast run exits with', () => {
     }
   });
 
+  test('66 for what is no file, and advice about FILE', async () => {
+    for (const end of ['', '/']) {
+      const { code, stderr } = await holdfast('run', temporaryFolder() + end, ...node('')).ended;
+      expect(code).toBe(66);
+      expect(stderr).toMatch(/: let FILE be [^\n]+\n$/);
+    }
+  });
+
+  onMount('73 when FILE is on a full file system, and how to lock it there', async () => {
+    const folder = temporaryFolder();
+    const mount = 'mount -t tmpfs -o size=64k none "$0" && cd "$0" && > lock';
+    const script = `${mount} && cat /dev/zero > zeros 2>&-; exec "$@"`;
+    const run = ['-m', 'sh', '-c', script, folder, process.execPath, cliPath, 'run'];
+    const refused = await start('unshare', [...run, 'lock', 'true']).ended;
+    expect(refused).toMatchObject({ code: 73, stderr: expect.stringContaining('use --inherit') });
+    const advised = await start('unshare', [...run, '--inherit', 'lock', 'true']).ended;
+    expect(advised).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+
   // The codes of util-linux, which is asked for them where it is there.
   const cases: [name: string, code: number, args: (file: string) => string[]][] = [
     ['an unknown option', 64, (file) => ['--bogus', file, 'true']],
