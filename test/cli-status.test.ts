@@ -98,12 +98,14 @@ test('holdfast status of a resource shows its lock file, of another file itself'
   using _ = tryLock(resource);
   const plain = join(folder, 'plain');
   writeFileSync(plain, 'data');
-  const rows = await json(resource, `${resource}.flock`, plain, join(folder, 'nothing'));
+  const nothing = join(folder, 'nothing');
+  const rows = await json(resource, `${resource}.flock`, plain, nothing, `${nothing}/`);
   expect(rows.map(({ lockPath, state }) => [lockPath, state])).toEqual([
     [`${resource}.flock`, 'exclusive'],
     [`${resource}.flock`, 'exclusive'],
     [plain, 'free'],
-    [join(folder, 'nothing.flock'), 'missing'],
+    [`${nothing}.flock`, 'missing'],
+    [`${nothing}.flock`, 'missing'],
   ]);
 });
 
