@@ -155,7 +155,16 @@ async function runGuarded(planned: Plan): Promise<number> {
     return exitCode.temporaryFailure;
   } finally {
     clearInterval(renewal);
+    letGo(held);
+  }
+}
+
+/** COMMAND has run: what is wrong now does not change its exit code, and the lock ends with this process. */
+function letGo(held: FileLock): void {
+  try {
     held.release();
+  } catch (error) {
+    complain(error);
   }
 }
 
