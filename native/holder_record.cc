@@ -153,11 +153,15 @@ const char* RecordWriter::Write(const RecordDetails& details, uint64_t token, in
   return fits_ && line.fits() ? line_ : nullptr;
 }
 
-RecordScan ScanRecord(const char* data, size_t size) {
+RecordScan ScanRecord(const char* data, size_t size, uint64_t file_size) {
   RecordScan scan;
   const std::string_view text(data, size);
-  // A file system that lost power may bring back a file of the right size full of zeros.
-  if (text.find_first_not_of('\0') == std::string_view::npos) return scan;
+  // A file system that lost power may bring back a file of the right size full of zeros. A larger
+  // one only begins with them, as an image of a disk does.
+  if (text.find_first_not_of('\0') == std::string_view::npos) {
+    scan.foreign = file_size > kRecordBytes;
+    return scan;
+  }
   if (text.substr(0, kHeader.size()) != kHeader) {
     scan.foreign = true;
     return scan;

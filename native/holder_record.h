@@ -62,7 +62,8 @@ struct RecordScan {
   uint64_t token = 0;
 };
 
-RecordScan ScanRecord(const char* data, size_t size);
+// `data` is what a file of `file_size` bytes begins with.
+RecordScan ScanRecord(const char* data, size_t size, uint64_t file_size);
 
 // Enough of a file for this: whether it begins as RecordWriter writes it.
 inline constexpr size_t kStartBytes = kStateOffset + kStateBytes;

@@ -149,7 +149,7 @@ int LockHandle::StampRecord(const Request& request, uint64_t stamped) {
     size_t size = 0;
     const int result = file_.size == 0 ? 0 : Read(open_, buffer, sizeof buffer, &size);
     if (result != 0) return Failure(Operation::kRead, result);
-    scan = ScanRecord(buffer, size);
+    scan = ScanRecord(buffer, size, file_.size);
     if (scan.foreign) return kForeign;
     if (scan.held) surroundings_->crashed_record.assign(buffer, size);
   }

@@ -39,6 +39,10 @@ function breakScope(scope: Scope, error: unknown, grace: number): void {
  * `lock.signal`, and after `grace` takes the lock away and rejects `withLock`, if this process
  * survives the error at all. Whether it does, is what it was without the guard.
  *
+ * Two kinds go unseen. Before Node.js 24 nothing tells which scope an exception in a callback of
+ * `queueMicrotask` came from. And with `--unhandled-rejections=warn-with-error-code`, a rejection is
+ * seen only while somebody else listens for those: a listener of this one's would change the exit code.
+ *
  * @returns a function that undoes it.
  * @throws {TypeError} (`ERR_INVALID_ARG_VALUE`) when options is not an object, or grace not a number of ms, 0 or more.
  *

@@ -111,9 +111,12 @@ export function parseHolderRecord(content: string): HolderRecord | null {
 
 /**
  * Whether a file that begins like this belongs to somebody else, and is left as it is. As
- * native/holder_record.cc decides it: neither empty, nor zeros, nor a record of any version. A record
- * whose token has no next one is refused there as well.
+ * native/holder_record.cc decides it: neither empty, nor as many zeros as a record has bytes, nor a
+ * record of any version. A record whose token has no next one is refused there as well.
+ *
+ * @param content more than `recordBytes` of it where there is more, one byte for each character.
  */
 export function isForeign(content: string): boolean {
-  return /[^\0]/.test(content) && !content.startsWith('{"holdfast":');
+  if (!/[^\0]/.test(content)) return content.length > recordBytes;
+  return !content.startsWith('{"holdfast":');
 }

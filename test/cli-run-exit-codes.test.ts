@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { tryLock } from 'holdfast';
 import { describe, expect, test } from 'vitest';
 import { untilBlocked } from './helpers/blocked.js';
 import { cliPath, holdfast, holdfastWith } from './helpers/cli.js';
 import { lockFile, node } from './helpers/cli-run.js';
+import { faults } from './helpers/faults.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { type Program, start } from './helpers/program.js';
@@ -46,6 +48,20 @@ describe('holdfast run exits with', () => {
     expect(await run.ended).toEqual({ code: 99, stdout: '', stderr: '' });
     expect((await holdfast('run', '-w', '0', '-q', lockPath, ...node('')).ended).code).toBe(1);
   });
+
+  needs('faults by LD_PRELOAD')(
+    'the code of its command also where the system refuses to unlock FILE',
+    async () => {
+      const file = lockFile();
+      const env = { ...process.env, ...faults, FAULT_UNLOCK: String(constants.errno.EIO) };
+      const run = holdfastWith({ env }, 'run', file, ...node('process.exit(7)'));
+      const { code, stderr } = await run.ended;
+      expect(stderr).toMatch(/^holdfast: EIO: [^\n]+\n$/);
+      expect(code).toBe(7);
+      using held = tryLock('x', { lockPath: file });
+      expect(held).not.toBeNull();
+    },
+  );
 
   needs('sh')('69 when there is no such shell for -c, and names it', async () => {
     const env = { ...process.env, SHELL: '/no/such/shell' };
@@ -129,6 +145,25 @@ describe('holdfast run exits with', () => {
         .ended;
       expect(code).toBe(73);
     }
+  });
+
+  test('66 for what is no file, and advice about FILE', async () => {
+    for (const end of ['', '/']) {
+      const { code, stderr } = await holdfast('run', temporaryFolder() + end, ...node('')).ended;
+      expect(code).toBe(66);
+      expect(stderr).toMatch(/: let FILE be [^\n]+\n$/);
+    }
+  });
+
+  onMount('73 when FILE is on a full file system, and how to lock it there', async () => {
+    const folder = temporaryFolder();
+    const mount = 'mount -t tmpfs -o size=64k none "$0" && cd "$0" && > lock';
+    const script = `${mount} && cat /dev/zero > zeros 2>&-; exec "$@"`;
+    const run = ['-m', 'sh', '-c', script, folder, process.execPath, cliPath, 'run'];
+    const refused = await start('unshare', [...run, 'lock', 'true']).ended;
+    expect(refused).toMatchObject({ code: 73, stderr: expect.stringContaining('use --inherit') });
+    const advised = await start('unshare', [...run, '--inherit', 'lock', 'true']).ended;
+    expect(advised).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 
   // The codes of util-linux, which is asked for them where it is there.

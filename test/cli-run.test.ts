@@ -106,15 +106,18 @@ needs('/proc')('holdfast run waits for its turn', async () => {
   expect(await run.ended).toMatchObject({ code: 0, stdout: 'granted\n' });
 });
 
-test('holdfast run locks a file with other content and leaves it as it is', async () => {
+test.each([
+  ['text', 'my data\n'],
+  ['an image that begins with zeros', `${'\0'.repeat(1024)}data`],
+])('holdfast run locks a file with %s and leaves it as it is', async (_, content) => {
   const file = lockFile();
-  writeFileSync(file, 'my data\n');
+  writeFileSync(file, content);
   const { child, printed, ended } = holdfast('run', file, ...waits);
   await printed('in');
   expect((await inspect('x', { lockPath: file })).state).toBe('exclusive');
   child.stdin?.end();
   expect(await ended).toMatchObject({ code: 0, stderr: '' });
-  expect(readFileSync(file, 'utf8')).toBe('my data\n');
+  expect(readFileSync(file, 'utf8')).toBe(content);
 });
 
 needs('root').each(['run', 'run --inherit'])(

@@ -98,12 +98,14 @@ test('holdfast status of a resource shows its lock file, of another file itself'
   using _ = tryLock(resource);
   const plain = join(folder, 'plain');
   writeFileSync(plain, 'data');
-  const rows = await json(resource, `${resource}.flock`, plain, join(folder, 'nothing'));
+  const nothing = join(folder, 'nothing');
+  const rows = await json(resource, `${resource}.flock`, plain, nothing, `${nothing}/`);
   expect(rows.map(({ lockPath, state }) => [lockPath, state])).toEqual([
     [`${resource}.flock`, 'exclusive'],
     [`${resource}.flock`, 'exclusive'],
     [plain, 'free'],
-    [join(folder, 'nothing.flock'), 'missing'],
+    [`${nothing}.flock`, 'missing'],
+    [`${nothing}.flock`, 'missing'],
   ]);
 });
 
@@ -201,6 +203,8 @@ needs('root', 'sh')('holdfast status says what it could not look at, and goes on
   const { code, stdout } = await holdfastWith({ uid: 65534, gid: 65534 }, 'status', folder).ended;
   expect(code).toBe(74);
   expect(stdout).toMatch(/closed +error +EACCES/);
+  // The columns are no wider for the message.
+  expect(stdout).toMatch(/PID {2}HOST/);
   expect(stdout).toMatch(/a\.flock +free/);
 });
 
@@ -251,5 +255,35 @@ needs('tmux')('holdfast status --watch keeps to the size of the terminal', async
   // One line each: nothing was wrapped.
   const lines = terminal.screen.split('\n').filter((line) => line.includes('.flock'));
   expect(lines.length).toBe(17);
+  terminal.press('C-c');
+});
+
+needs('tmux')(
+  'holdfast status --watch shows who holds a long name, and the end of it',
+  async () => {
+    const folder = temporaryFolder();
+    const name = `${'long'.repeat(30)}-end`;
+    using _ = await lock(join(folder, name), { label: 'label' });
+    const terminal = new Terminal(folder, 80, 10);
+    terminal.run('status', '--watch');
+    await terminal.shows(
+      new RegExp(`^…\\w+-end\\.flock +exclusive +${process.pid} +\\S+ +label `, 'm'),
+    );
+    terminal.press('C-c');
+  },
+);
+
+needs('tmux')('holdfast status --watch gives the screen back while it is stopped', async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, 'a.flock'), '');
+  const terminal = new Terminal(folder);
+  terminal.run('status', '--watch');
+  await terminal.shows(/a\.flock +free/);
+  terminal.press('C-z');
+  await terminal.shows(/Stopped/);
+  expect(terminal).toMatchObject({ alternate: false, cursor: true });
+  terminal.type('fg');
+  await terminal.shows(/a\.flock +free/);
+  expect(terminal).toMatchObject({ alternate: true, cursor: false });
   terminal.press('C-c');
 });

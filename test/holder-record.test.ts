@@ -159,6 +159,8 @@ describe.each([
   ['text', 'my precious data\n'],
   ['a JSON document', '{"holdfas":1}'],
   ['binary data', '\0\0\0\u0001'],
+  ['more zeros than a record has bytes', '\0'.repeat(513)],
+  ['an image of a disk, which begins with zeros', `${'\0'.repeat(1024)}data`],
   ['a lone brace', '{'],
   ['much data', 'x'.repeat(1_000_000)],
 ])('a file with %s', (_, content) => {

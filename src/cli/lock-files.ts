@@ -41,6 +41,9 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
+// The library takes the name of a resource without them, as of a folder that is not there yet.
+const lastSlashes = process.platform === 'win32' ? /[\\/]+$/ : /\/+$/;
+
 /** The lock files that a path stands for: all in a folder, those of a resource, or the file itself. */
 export async function* lockFilesAt(path: string): AsyncGenerator<Found> {
   const entry = await stat(path).catch(() => null);
@@ -48,7 +51,7 @@ export async function* lockFilesAt(path: string): AsyncGenerator<Found> {
     yield* lockFilesIn(path);
     return;
   }
-  const beside = path + suffix;
+  const beside = path.replace(lastSlashes, '') + suffix;
   const isLockFile = path.endsWith(suffix) || (entry !== null && !(await exists(beside)));
   yield { lockPath: isLockFile ? path : beside };
 }

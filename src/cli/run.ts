@@ -81,7 +81,7 @@ function plan(args: string[]): Plan {
   if (file === undefined || file === '--') throw new UsageError('a FILE is missing');
   // The library would take the name without it.
   if (endsInSlash.test(file))
-    throw errorFrom(status.notRegular, { resource: file, lockPath: file });
+    throw inOwnWords(errorFrom(status.notRegular, { resource: file, lockPath: file }));
   if (shared && exclusive) throw new UsageError('--shared and --exclusive exclude each other');
   if (inherit && process.platform === 'win32')
     throw new UsageError('--inherit: Windows locks cannot be inherited');
@@ -112,7 +112,7 @@ const unwritable = new Set(['EPERM', 'EACCES', 'EROFS']);
 /** Whether a record may be written: not over other content, and not where this user must not write. */
 function takesRecord(path: string): boolean {
   try {
-    if (isForeign(readStart(path, recordBytes).toString('latin1'))) return false;
+    if (isForeign(readStart(path, recordBytes + 1).toString('latin1'))) return false;
     accessSync(path, constants.W_OK);
     return true;
   } catch (error) {
@@ -155,7 +155,16 @@ async function runGuarded(planned: Plan): Promise<number> {
     return exitCode.temporaryFailure;
   } finally {
     clearInterval(renewal);
+    letGo(held);
+  }
+}
+
+/** COMMAND has run: what is wrong now does not change its exit code, and the lock ends with this process. */
+function letGo(held: FileLock): void {
+  try {
     held.release();
+  } catch (error) {
+    complain(error);
   }
 }
 
@@ -182,6 +191,16 @@ async function conflict({ file, options: { timeout } }: Plan): Promise<string> {
   return `${file} was not locked${after}: ${by}`;
 }
 
+/** An error of the library, whose advice names options that nobody can give here. */
+function inOwnWords(error: unknown): unknown {
+  if (error instanceof Error) {
+    error.message = error.message
+      .replace('set lockPath to', 'let FILE be')
+      .replace('set record to false', 'use --inherit');
+  }
+  return error;
+}
+
 /** `holdfast run`. */
 export const run: Command = {
   synopsis: ['[OPTION...] FILE -- COMMAND [ARGUMENT...]', "[OPTION...] FILE -c 'SHELL COMMAND'"],
@@ -199,7 +218,7 @@ export const run: Command = {
     try {
       return await (planned.inherit ? runInheriting(planned) : runGuarded(planned));
     } catch (error) {
-      if (!(error instanceof LockTimeoutError)) throw error;
+      if (!(error instanceof LockTimeoutError)) throw inOwnWords(error);
       if (!planned.quiet) complain(await conflict(planned));
       return planned.conflictCode;
     }

@@ -41,6 +41,15 @@ async function watch(paths: string[]): Promise<number> {
   const end = () => ended.abort();
   const redraw = () => wake.abort();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end);
+  // Ctrl-Z: the shell gets its screen and cursor back for as long as this is stopped.
+  process.on('SIGTSTP', () => {
+    process.stdout.write(leaveScreen);
+    process.kill(process.pid, 'SIGSTOP');
+  });
+  process.on('SIGCONT', () => {
+    process.stdout.write(enterScreen);
+    redraw();
+  });
   process.stdout.on('resize', redraw);
   process.stdout.write(enterScreen);
   try {

@@ -38,21 +38,50 @@ function clip(text: string, columns: number): string {
   return `${kept}…`;
 }
 
+// The end of it, where names differ that are long.
+function clipStart(text: string, columns: number): string {
+  let left = columnsOf(text);
+  if (left <= columns) return text;
+  const characters = Array.from(text);
+  let cut = 0;
+  for (; left >= columns && cut < characters.length; cut += 1)
+    left -= widthOf(characters[cut] as string);
+  return `…${characters.slice(cut).join('')}`;
+}
+
+// Not of the last cell of a row: nothing has to be aligned behind it, a long one least of all.
+function widthsOf(rows: Cell[][]): number[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [i, { text }] of row.slice(0, -1).entries())
+      widths[i] = Math.max(widths[i] ?? 0, columnsOf(text));
+  }
+  return widths;
+}
+
+const gapColumns = 2;
+const leastOfName = 20;
+
 function paint({ text, style }: Cell, colours: boolean): string {
   return colours && style !== undefined ? styleText(style, text) : text;
 }
 
-/** Lines for stdout of a table with aligned columns, none longer than `columns`. */
+/**
+ * Lines for stdout of a table with aligned columns, none longer than `columns`. What does not fit is
+ * taken from the first column, the names, before the others lose their ends.
+ */
 export function tableOf(rows: Cell[][], columns = Number.POSITIVE_INFINITY): string[] {
   const colours = process.stdout.isTTY === true && process.stdout.hasColors();
-  const cells = rows.map((row) =>
+  const whole = rows.map((row) =>
     row.map(({ text, ...rest }) => ({ ...rest, text: printable(text) })),
   );
-  const widths: number[] = [];
-  for (const row of cells) {
-    for (const [i, { text }] of row.entries())
-      widths[i] = Math.max(widths[i] ?? 0, columnsOf(text));
-  }
+  const others = widthsOf(whole).slice(1);
+  const room = others.reduce((left, width) => left - width - gapColumns, columns - gapColumns);
+  const named = (name: Cell) => clipStart(name.text, Math.max(leastOfName, room));
+  const cells = whole.map((row) =>
+    row.map((cell, i) => (i === 0 ? { ...cell, text: named(cell) } : cell)),
+  );
+  const widths = widthsOf(cells);
   return cells.map((row) => {
     let line = '';
     let left = columns;
@@ -60,7 +89,7 @@ export function tableOf(rows: Cell[][], columns = Number.POSITIVE_INFINITY): str
       if (left <= 0) break;
       const text = clip(cell.text, left);
       const width = columnsOf(text);
-      const gap = i === row.length - 1 ? 0 : (widths[i] as number) - width + 2;
+      const gap = i === row.length - 1 ? 0 : (widths[i] as number) - width + gapColumns;
       const padding = Math.min(gap, left - width);
       line += paint({ ...cell, text }, colours) + ' '.repeat(padding);
       left -= width + padding;

@@ -44,7 +44,12 @@ export class Terminal {
   /** Types a command line that runs `holdfast` with these arguments. */
   run(...args: string[]): void {
     const words = [process.execPath, cliPath, ...args].map((word) => `'${word}'`);
-    this.#tmux('send-keys', '-t', this.#session, '-l', words.join(' '));
+    this.type(words.join(' '));
+  }
+
+  /** Types a line for the shell. */
+  type(line: string): void {
+    this.#tmux('send-keys', '-t', this.#session, '-l', line);
     this.press('Enter');
   }
 
@@ -75,7 +80,16 @@ export class Terminal {
 
   /** Whether a full-screen program has a screen of its own. */
   get alternate(): boolean {
-    const format = '#{alternate_on}';
+    return this.#has('alternate_on');
+  }
+
+  /** Whether the cursor is shown. */
+  get cursor(): boolean {
+    return this.#has('cursor_flag');
+  }
+
+  #has(flag: string): boolean {
+    const format = `#{${flag}}`;
     return this.#tmux('display-message', '-p', '-t', this.#session, format).trim() === '1';
   }
 
