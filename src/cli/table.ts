@@ -60,10 +60,9 @@ export function tableOf(rows: Cell[][], columns = Number.POSITIVE_INFINITY): str
       if (left <= 0) break;
       const text = clip(cell.text, left);
       const width = columnsOf(text);
-      const gap = i === row.length - 1 ? 0 : (widths[i] as number) - width + 2;
-      const padding = Math.min(gap, left - width);
-      line += paint({ ...cell, text }, colours) + ' '.repeat(padding);
-      left -= width + padding;
+      const gap = (widths[i] as number) - width + 2;
+      line += paint({ ...cell, text }, colours) + ' '.repeat(gap);
+      left -= width + gap;
     }
     return line.trimEnd();
   });
