@@ -32,12 +32,9 @@ function deviceName(major: number | bigint, minor: number | bigint): string {
   return `${hex(major)}:${hex(minor)}`;
 }
 
-// As glibc's gnu_dev_major() and gnu_dev_minor() take a device number apart.
+// As stat(2) puts a device number together (linux/kdev_t.h, new_encode_dev).
 function deviceNameOf(dev: bigint): string {
-  return deviceName(
-    ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn),
-    (dev & 0xffn) | ((dev >> 12n) & ~0xffn),
-  );
+  return deviceName((dev >> 8n) & 0xfffn, (dev & 0xffn) | ((dev >> 12n) & 0xfff00n));
 }
 
 /**

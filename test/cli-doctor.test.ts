@@ -1,4 +1,5 @@
-import { chmodSync, readdirSync } from 'node:fs';
+import { chmodSync, readdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
@@ -41,6 +42,46 @@ needs('faults by LD_PRELOAD')('holdfast doctor sees locks that exclude nobody', 
   expect(readdirSync(folder)).toEqual([]);
 });
 
+needs('faults by LD_PRELOAD')('holdfast doctor sees shared locks that nobody shares', async () => {
+  const env = { ...process.env, ...faults, FAULT_NO_SHARING: '1' };
+  const { code, stdout } = await holdfastWith({ env }, 'doctor', temporaryFolder()).ended;
+  expect(code).toBe(1);
+  expect(stdout.match(/^failure .*/gm)).toEqual(['failure  two processes share a shared lock']);
+});
+
+needs('root')('holdfast doctor says that no lock file can be made', async () => {
+  const folder = temporaryFolder('/tmp');
+  chmodSync(folder, 0o755);
+  const nobody = { uid: 65534, gid: 65534 };
+  const { code, stdout, stderr } = await holdfastWith(nobody, 'doctor', folder).ended;
+  expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+  expect(stdout).toMatch(/^failure +EACCES: /m);
+});
+
+needs('faults by LD_PRELOAD')('holdfast doctor says that it can start no process', async () => {
+  const env = { ...process.env, ...faults, FAULT_SOCKETPAIR: String(constants.errno.EMFILE) };
+  // In a process group of its own: a signal to a process that has no pid may reach all of the group.
+  const options = { env, detached: true };
+  const { code, stdout, stderr } = await holdfastWith(options, 'doctor', temporaryFolder()).ended;
+  expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+  expect(stdout).toMatch(/^failure +spawn .* EMFILE$/m);
+});
+
+const contenderExits = `
+  if (process.argv[1]?.endsWith('contender-process.js')) process.exit(3);
+`;
+
+needs('built-in modules that can be patched', 'POSIX signals')(
+  'holdfast doctor says that a process which was to try has ended',
+  async () => {
+    const preload = `--import=data:text/javascript,${encodeURIComponent(contenderExits)}`;
+    const options = { env: { ...process.env, NODE_OPTIONS: preload } };
+    const { code, stdout, stderr } = await holdfastWith(options, 'doctor', temporaryFolder()).ended;
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(stdout).toMatch(/^failure +the process ended$/m);
+  },
+);
+
 needs('faults by LD_PRELOAD')('holdfast doctor sees that a new file is locked', async () => {
   const env = { ...process.env, ...faults, FAULT_BUSY: '99' };
   const { code, stdout } = await holdfastWith({ env }, 'doctor', temporaryFolder()).ended;
@@ -70,6 +111,8 @@ needs('a runtime that starts without /proc', 'faults by LD_PRELOAD')(
 needs('POSIX permissions')('holdfast doctor warns of lock files that others may open', async () => {
   const folder = temporaryFolder();
   tryLock(join(folder, 'private'))?.release();
+  writeFileSync(join(folder, 'data'), '', { mode: 0o644 });
+  symlinkSync(join(folder, 'nothing'), join(folder, 'link.flock'));
   expect((await holdfast('doctor', folder).ended).stdout).not.toContain('warning  whoever');
   tryLock(join(folder, 'open'), { fileMode: 0o644 })?.release();
   const { code, stdout } = await holdfast('doctor', folder).ended;
@@ -81,10 +124,11 @@ needs('POSIX permissions')(
   'holdfast doctor warns of a folder that everybody may write',
   async () => {
     const folder = temporaryFolder();
+    chmodSync(folder, 0o1775);
+    const warning = /^warning +everybody may create/m;
+    expect((await holdfast('doctor', folder).ended).stdout).not.toMatch(warning);
     chmodSync(folder, 0o1777);
-    expect((await holdfast('doctor', folder).ended).stdout).toMatch(
-      /^warning +everybody may create/m,
-    );
+    expect((await holdfast('doctor', folder).ended).stdout).toMatch(warning);
   },
 );
 
@@ -93,17 +137,24 @@ needs('the right to mount')('holdfast doctor warns of overlay file systems', asy
   const command = `
     mount -t tmpfs none "$0" && mkdir "$0/low" "$0/up" "$0/work" "$0/merged" &&
     mount -t overlay -o lowerdir="$0/low",upperdir="$0/up",workdir="$0/work" none "$0/merged" &&
-    exec "$@" "$0/merged"`;
+    "$@" "$0" && exec "$@" "$0/merged"`;
   const args = ['-m', 'sh', '-c', command, folder, process.execPath, cliPath, 'doctor'];
   const { code, stdout } = await start('unshare', args).ended;
-  expect(stdout).toMatch(/^warning +on overlay file systems/m);
   expect(code).toBe(0);
+  const [below, merged] = stdout.split(/^(?=info +Node )/m);
+  expect(below).not.toContain('on overlay file systems');
+  expect(merged).toMatch(/^warning +on overlay file systems/m);
 });
 
 needs('the right to mount')('holdfast doctor says that it is in a container', async () => {
   const unshare = ['-m', '-p', '-f', '--mount-proc', process.execPath, cliPath];
   const { stdout } = await start('unshare', [...unshare, 'doctor', temporaryFolder()]).ended;
-  expect(stdout).toMatch(/^warning +this is a pid namespace/m);
+  const warning = /^warning +this is a pid namespace/m;
+  expect(stdout).toMatch(warning);
+  // The number of the first one (proc_ns.h, PROC_PID_INIT_INO).
+  const outside = readlinkSync('/proc/self/ns/pid') === 'pid:[4026531836]';
+  const here = await holdfast('doctor', temporaryFolder()).ended;
+  expect(warning.test(here.stdout)).toBe(!outside);
 });
 
 test('holdfast doctor refuses what is not a folder', async () => {

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { cliPath, holdfast } from './helpers/cli.js';
 import { temporaryFolder } from './helpers/folder.js';
@@ -24,6 +24,14 @@ withBytes.each(['run "$name" -- echo ran', 'run lock -- echo ran "$name"', 'stat
     expect(readdirSync(cwd)).toEqual([]);
   },
 );
+
+test('holdfast status lists a lock file with the character that stands for what is not UTF-8', async () => {
+  const cwd = temporaryFolder();
+  writeFileSync(`${cwd}/\ufffd.flock`, '');
+  const { code, stdout } = await holdfast('status', '--json', cwd).ended;
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject([{ state: 'free' }]);
+});
 
 test('holdfast run takes the character that stands for what is not UTF-8 like every other', async () => {
   const lock = `${temporaryFolder()}/\ufffd`;

@@ -70,6 +70,12 @@ describe('holdfast run exits with', () => {
     expect(stderr).toBe('holdfast: failed to execute /no/such/shell: ENOENT\n');
   });
 
+  test('69 for a command without a name, and says so', async () => {
+    const { code, stderr } = await holdfast('run', lockFile(), '').ended;
+    expect(code).toBe(69);
+    expect(stderr).toMatch(/^holdfast: failed to execute the command: \w+\n$/);
+  });
+
   needs('flock(1)')('the code of flock(1) when the lock is held', async () => {
     const lockPath = lockFile();
     using _ = tryLock('x', { lockPath });
@@ -140,7 +146,8 @@ describe('holdfast run exits with', () => {
     const folder = temporaryFolder();
     const mount = 'mount -t tmpfs -o "$0" none "$1" && shift && exec "$@"';
     const within = ['-m', 'sh', '-c', mount, option, folder];
-    for (const command of [[process.execPath, cliPath, 'run'], ['flock']]) {
+    const run = [process.execPath, cliPath, 'run'];
+    for (const command of [run, [...run, '--inherit'], ['flock']]) {
       const { code } = await start('unshare', [...within, ...command, join(folder, 'lock'), 'true'])
         .ended;
       expect(code).toBe(73);

@@ -1,10 +1,13 @@
 import {
+  chmodSync,
   constants,
   copyFileSync,
   existsSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { constants as system } from 'node:os';
@@ -18,6 +21,7 @@ import { faults } from './helpers/faults.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
+import { untilOpen } from './helpers/until-open.js';
 
 /** A script that ends when its standard input does. */
 function script(): string {
@@ -58,6 +62,22 @@ needs('files that are protected from writing')(
   },
 );
 
+needs('the right to mount', 'faults by LD_PRELOAD').each([
+  ['run', {}],
+  ['run --inherit', {}],
+  // Opened for writing first, which an exclusive lock would need there.
+  ['run --inherit --shared', { FAULT_STATFS: '0x6969' }],
+])('holdfast %s locks a file on a read-only file system', async (how, fault) => {
+  const folder = temporaryFolder();
+  const mount =
+    'mount -t tmpfs none "$0" && touch "$0/lock" && mount -o remount,ro "$0" && exec "$@"';
+  const command = [process.execPath, cliPath, ...how.split(' '), join(folder, 'lock')];
+  const args = ['-m', 'sh', '-c', mount, folder, ...command, 'echo', 'in'];
+  const env = { ...process.env, ...faults, ...fault };
+  const run = await start('unshare', args, { env }).ended;
+  expect(run).toEqual({ code: 0, stdout: 'in\n', stderr: '' });
+});
+
 needs('Windows')('holdfast run says how to run what is for the shell', async () => {
   const file = lockFile();
   const script = join(dirname(file), 'script.cmd');
@@ -88,10 +108,13 @@ function modesOf(pid: number | undefined, file: string): number[] {
 }
 
 needs('faults by LD_PRELOAD', '/proc').each([
-  ['reading', 'elsewhere', {}, constants.O_RDONLY],
-  ['writing', 'on NFS', { FAULT_STATFS: '0x6969' }, constants.O_RDWR],
-] as const)('a script is locked by a descriptor for %s %s', async (_, __, fault, mode) => {
+  ['reading', 'elsewhere', 0o755, {}, constants.O_RDONLY],
+  ['writing', 'on NFS', 0o755, { FAULT_STATFS: '0x6969' }, constants.O_RDWR],
+  // Only through such a descriptor there is a queue before the lock.
+  ['writing', 'where nobody may run it', 0o644, {}, constants.O_RDWR],
+] as const)('a script is locked by a descriptor for %s %s', async (_, __, rights, fault, mode) => {
   const file = script();
+  chmodSync(file, rights);
   const env = { ...process.env, ...faults, ...fault };
   const run = holdfastWith({ env }, 'run', file, ...waits);
   await run.printed('in');
@@ -121,6 +144,43 @@ needs('/proc')('holdfast run locks a FILE that was filled while it waited', asyn
   held?.release();
   expect(await run.ended).toEqual({ code: 0, stdout: 'granted\n', stderr: '' });
 });
+
+needs('faults by LD_PRELOAD').each([
+  ['on NFS, where that needs a descriptor for writing', { FAULT_STATFS: '0x6969' }],
+  ['of somebody else in a sticky folder', { FAULT_STICKY: '1' }],
+])('holdfast run --inherit locks a file %s, but follows no link', async (_, fault) => {
+  const folder = temporaryFolder();
+  const [file, link] = [join(folder, 'a.flock'), join(folder, 'link')];
+  writeFileSync(file, '');
+  symlinkSync(file, link);
+  const env = { ...process.env, ...faults, ...fault };
+  const codes = [file, link].map(async (path) => {
+    const run = await holdfastWith({ env }, 'run', '--inherit', path, ...node('')).ended;
+    return run.code;
+  });
+  expect(await Promise.all(codes)).toEqual([0, 66]);
+});
+
+needs('faults by LD_PRELOAD', '/proc').each([
+  ['was replaced while it was opened', true],
+  ['was deleted while it was opened', false],
+])(
+  'holdfast run --inherit locks what stands at the path of a FILE that %s',
+  async (_, replaced) => {
+    const file = lockFile();
+    const go = join(temporaryFolder(), 'go');
+    const env = { ...process.env, ...faults, FAULT_LOCK_UNTIL: go };
+    const run = holdfastWith({ env }, 'run', '--inherit', '-n', file, ...node('console.log("in")'));
+    await untilOpen(run, file);
+    renameSync(file, `${file}.old`);
+    using _held = replaced ? tryLock('x', { lockPath: file }) : null;
+    writeFileSync(go, '');
+    expect(await run.ended).toMatchObject(
+      replaced ? { code: 1, stdout: '' } : { code: 0, stdout: 'in\n' },
+    );
+    expect(existsSync(file)).toBe(true);
+  },
+);
 
 test.each([[], ['--inherit']])(
   'holdfast run %s takes a name with a slash at its end for a folder',

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect, lock, tryLock } from 'holdfast';
@@ -17,7 +17,7 @@ needs('POSIX signals')('holdfast run passes signals on and waits for the command
     node(
       `process.on("${signal}", () => process.exit(42)); console.log("in"); setInterval(() => {}, 1e6)`,
     );
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'] as const) {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) {
     const { child, printed, ended } = holdfast('run', lockFile(), ...handler(signal));
     await printed('in');
     child.kill(signal);
@@ -73,6 +73,39 @@ needs('tmux')('Ctrl-C reaches the command once', async () => {
   await terminal.shows(/count 2/);
   terminal.press('Enter');
   await terminal.shows(/in all 2/);
+});
+
+// What holdfast passes on comes in the order in which holdfast got it: each SIGINT before the SIGUSR2 that it
+// is asked for after it. That two of a kind may come as one is why there are several.
+const countsInterrupts = `
+  const { writeFileSync } = require('node:fs');
+  let count = 0;
+  process.on('SIGINT', () => {
+    count += 1;
+    process.kill(process.ppid, 'SIGUSR2');
+  });
+  process.on('SIGUSR2', () => writeFileSync('count', String(count)));
+  writeFileSync('count', '0');
+  setInterval(() => {}, 1e6);
+`;
+
+needs('tmux', 'POSIX signals').each([
+  ['input', '>out 2>&1'],
+  ['output', '</dev/null 2>out'],
+  ['error output', '</dev/null >out'],
+])('nor more often where only its standard %s is the terminal', async (_, redirections) => {
+  const folder = temporaryFolder();
+  const file = join(folder, 'count');
+  writeFileSync(join(folder, 'count.js'), countsInterrupts);
+  const count = () => (existsSync(file) ? Number.parseInt(readFileSync(file, 'utf8'), 10) : -1);
+  const terminal = new Terminal(folder);
+  terminal.runRedirected(redirections, 'run', 'lock', '--', process.execPath, 'count.js');
+  while (!(count() >= 0)) await sleep(5);
+  for (let presses = 1; presses <= 10; presses += 1) {
+    terminal.press('C-c');
+    while (!(count() >= presses)) await sleep(5);
+    expect(count()).toBe(presses);
+  }
 });
 
 const leavesAChild = node(

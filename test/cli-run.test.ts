@@ -25,11 +25,14 @@ test('holdfast run creates the file, runs the command and frees the lock', async
   expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({ state: 'free' });
 });
 
-needs('POSIX permissions')('holdfast run creates the file for its user only', async () => {
-  const file = lockFile();
-  await holdfast('run', file, ...node('')).ended;
-  expect(statSync(file).mode & 0o777).toBe(0o600);
-});
+needs('POSIX permissions').each(['run', 'run --inherit'])(
+  'holdfast %s creates the file for its user only',
+  async (how) => {
+    const file = lockFile();
+    await holdfast(...how.split(' '), file, ...node('')).ended;
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  },
+);
 
 test('holdfast run shows its label to whoever asks', async () => {
   const file = lockFile();
@@ -66,8 +69,13 @@ test('two dashes before FILE end the options', async () => {
   expect(existsSync(join(cwd, '-n'))).toBe(true);
 });
 
-test('holdfast run -c gives a line to the shell', async () => {
-  const { code, stdout } = await holdfast('run', lockFile(), '-c', 'echo one && exit 3').ended;
+test.each([
+  ['that of the user', {}],
+  ['sh where no SHELL is set', { SHELL: '' }],
+])('holdfast run -c gives a line to the shell: %s', async (_, change) => {
+  const options = { env: { ...process.env, ...change } };
+  const run = holdfastWith(options, 'run', lockFile(), '-c', 'echo one && exit 3');
+  const { code, stdout } = await run.ended;
   expect({ code, stdout: stdout.trim() }).toEqual({ code: 3, stdout: 'one' });
 });
 

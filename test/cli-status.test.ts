@@ -1,6 +1,7 @@
 import {
   chmodSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   symlinkSync,
   utimesSync,
@@ -11,7 +12,7 @@ import { lock, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { holdfast, holdfastWith, Terminal } from './helpers/cli.js';
+import { cliPath, holdfast, holdfastWith, Terminal } from './helpers/cli.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
@@ -62,6 +63,15 @@ test('holdfast status shows who holds what, held ones first', async () => {
   expect(more).toEqual([]);
 });
 
+/** A lock whose record says that it was taken so long ago. */
+function heldFor(age: number, lease: number | null, folder: string) {
+  const held = tryLock(join(folder, 'a'));
+  const lockPath = held?.lockPath ?? '';
+  const { holdfast: _, state: __, crc: ___, ...own } = JSON.parse(readFileSync(lockPath, 'utf8'));
+  writeFileSync(lockPath, craftRecord({ ...own, since: Date.now() - age, lease }));
+  return held;
+}
+
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
@@ -73,13 +83,13 @@ test.each([
   [3 * day + 4.5 * hour, null, /^3d 4h$/, '-'],
   // Held for longer than its lease, it was renewed, no file says when.
   [3 * day, 90 * second, /^3d 0h$/, '≤ 1m 30s'],
+  [3 * day, minute, /^3d 0h$/, '≤ 1m 00s'],
+  [3 * day, hour, /^3d 0h$/, '≤ 1h 00m'],
+  [3 * day, day, /^3d 0h$/, '≤ 1d 0h'],
   [0, 2 * day + 30 * minute, /^\d+\.\d s$/, '≥ 2d 0h'],
 ])('holdfast status shows an age of %i ms and a lease of %o', async (age, lease, ageText, left) => {
   const folder = temporaryFolder();
-  using held = tryLock(join(folder, 'a'));
-  const lockPath = held?.lockPath ?? '';
-  const { holdfast: _, state: __, crc: ___, ...own } = JSON.parse(readFileSync(lockPath, 'utf8'));
-  writeFileSync(lockPath, craftRecord({ ...own, since: Date.now() - age, lease }));
+  using _ = heldFor(age, lease, folder);
   const [, row] = await table(folder);
   expect(row?.slice(5, 7)).toEqual([expect.stringMatching(ageText), left]);
 });
@@ -99,13 +109,15 @@ test('holdfast status of a resource shows its lock file, of another file itself'
   const plain = join(folder, 'plain');
   writeFileSync(plain, 'data');
   const nothing = join(folder, 'nothing');
-  const rows = await json(resource, `${resource}.flock`, plain, nothing, `${nothing}/`);
+  const names = [resource, `${resource}.flock`, plain, nothing, `${nothing}/`];
+  const rows = await json(...names, join(folder, 'none.flock'));
   expect(rows.map(({ lockPath, state }) => [lockPath, state])).toEqual([
     [`${resource}.flock`, 'exclusive'],
     [`${resource}.flock`, 'exclusive'],
     [plain, 'free'],
     [`${nothing}.flock`, 'missing'],
     [`${nothing}.flock`, 'missing'],
+    [join(folder, 'none.flock'), 'missing'],
   ]);
 });
 
@@ -130,6 +142,49 @@ test('holdfast status shows the holder that crashed', async () => {
   expect(row).toContain('append reply');
 });
 
+needs('/proc')(
+  'holdfast status shows one of the sharers, and how many more there are',
+  async () => {
+    const folder = temporaryFolder();
+    using _ = tryLock(join(folder, 'a'), { mode: 'shared' });
+    using __ = tryLock(join(folder, 'a'), { mode: 'shared' });
+    const [, row] = await table(folder);
+    expect(row?.slice(1, 3)).toEqual(['shared', `${process.pid} +1`]);
+  },
+);
+
+needs('symbolic links', 'POSIX permissions')(
+  'holdfast status sorts errors before what is held, and that before what crashed, is free or missing',
+  async () => {
+    const folder = temporaryFolder();
+    const file = (name: string) => join(folder, `${name}.flock`);
+    tryLock(join(folder, 'free'))?.release();
+    await (await hold(join(folder, 'crashed'), 'append reply')).kill();
+    using _ = tryLock(join(folder, 'shared'), { mode: 'shared' });
+    using __ = tryLock(join(folder, 'held'));
+    symlinkSync(file('free'), file('link'));
+    const names = ['missing', 'free', 'crashed', 'shared', 'held', 'link'];
+    const { code, stdout } = await holdfast('status', '--json', ...names.map(file)).ended;
+    expect(code).toBe(74);
+    const rows = JSON.parse(stdout) as { lockPath: string }[];
+    expect(rows.map(({ lockPath }) => lockPath)).toEqual(names.reverse().map(file));
+    expect(rows[0]).toEqual({
+      lockPath: file('link'),
+      state: 'error',
+      error: expect.stringContaining('link.flock'),
+    });
+  },
+);
+
+needs('sh')('holdfast status has few of many lock files open at a time', async () => {
+  const folder = temporaryFolder();
+  for (let i = 0; i < 600; i += 1) writeFileSync(join(folder, `${i}.flock`), '');
+  const limited = ['-c', 'ulimit -n 400; exec "$0" "$@"', process.execPath, cliPath];
+  const { code, stdout } = await start('sh', [...limited, 'status', folder]).ended;
+  expect(code).toBe(0);
+  expect(stdout.match(/ free /g)).toHaveLength(600);
+});
+
 test('holdfast status says when there is nothing', async () => {
   const { stdout } = await holdfast('status', temporaryFolder()).ended;
   expect(stdout).toBe('no lock files\n');
@@ -150,6 +205,12 @@ test('holdfast status --json has all there is, tokens as text', async () => {
   expect(row?.['leaseLeftMs']).toBeGreaterThan(0);
 });
 
+test('holdfast status --json has 0 ms left of a lease that was renewed, no file says when', async () => {
+  const folder = temporaryFolder();
+  using _ = heldFor(day, minute, folder);
+  expect(await json(folder)).toMatchObject([{ leaseLeftMs: 0 }]);
+});
+
 async function expectNoEscapeCodes(name: string, label: string): Promise<void> {
   const folder = temporaryFolder();
   using _ = tryLock(join(folder, name), { label });
@@ -157,13 +218,13 @@ async function expectNoEscapeCodes(name: string, label: string): Promise<void> {
     const { stdout } = await holdfast('status', ...flags, folder).ended;
     expect(stdout).toContain('exclusive');
     // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what must not be there
-    expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u{e0001}]/u);
+    expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u{e0001}]/u);
   }
   expect((await json(folder))[0]?.['holder']).toMatchObject({ label });
 }
 
 test('holdfast status shows no escape codes of a hostile label', () =>
-  expectNoEscapeCodes('a', 'x\x1b]0;title\x07\u202e\x9b\u{e0001}y'));
+  expectNoEscapeCodes('a', 'x\x1b]0;title\x07\x7f\u202e\u2028\u2029\x9b\u{e0001}y'));
 
 needs('control characters in file names')(
   'holdfast status shows no escape codes of a hostile file name',
@@ -207,6 +268,38 @@ needs('root', 'sh')('holdfast status says what it could not look at, and goes on
   expect(stdout).toMatch(/PID {2}HOST/);
   expect(stdout).toMatch(/a\.flock +free/);
 });
+
+const deletesWhatItLists = `
+  const { promises, rmSync } = process.getBuiltinModule('node:fs');
+  const { readdir } = promises;
+  promises.readdir = async (path, options) => {
+    const entries = await readdir(path, options);
+    for (const { name } of entries) rmSync(path + '/' + name, { recursive: true });
+    return entries;
+  };
+  process.getBuiltinModule('node:module').syncBuiltinESMExports();
+`;
+
+needs('built-in modules that can be patched', 'POSIX signals').each([
+  ['status', /^LOCK FILE .*\n.*a\.flock +missing .*\n$/],
+  ['prune', /^removed 0\n$/],
+])(
+  'for holdfast %s what is deleted right after it was listed is not there',
+  async (command, says) => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'sub'));
+    tryLock(join(folder, 'a'))?.release();
+    const preload = `--import=data:text/javascript,${encodeURIComponent(deletesWhatItLists)}`;
+    const options = { env: { ...process.env, NODE_OPTIONS: preload } };
+    const { code, stdout, stderr } = await holdfastWith(options, command, folder).ended;
+    expect({ code, stdout, stderr }).toEqual({
+      code: 0,
+      stdout: expect.stringMatching(says),
+      stderr: '',
+    });
+    expect(readdirSync(folder)).toEqual([]);
+  },
+);
 
 test('holdfast status refuses an empty path', async () => {
   const { code, stdout, stderr } = await holdfast('status', temporaryFolder(), '').ended;

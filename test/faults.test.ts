@@ -154,16 +154,23 @@ needs('faults by LD_PRELOAD')(
   },
 );
 
-needs('built-in modules that can be patched')(
-  'a timeout is told although the file that names the holder cannot be closed',
-  async () => {
+needs('built-in modules that can be patched').each([
+  ['opened', 'openSync', 'EMFILE', null],
+  ['closed', 'closeSync', 'EIO', 'append reply'],
+] as const)(
+  'a timeout is told although the file that names the holder cannot be %s',
+  async (_, call, code, label) => {
     const resource = temporaryResource();
     const actor = await Actor.start();
-    await take(actor, resource, 'lock');
-    refuse('closeSync', `${resource}.flock`, 'EIO');
-    const holder = { pid: actor.pid };
+    await actor.run(({ holdfast, kept }, resource) => {
+      kept['lock'] = holdfast.tryLock(resource, { label: 'append reply' });
+    }, resource);
+    refuse(call, `${resource}.flock`, code);
     const waiting = lock(resource, { timeout: 50 });
-    await expect(waiting).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT', holder });
+    await expect(waiting).rejects.toMatchObject({
+      code: 'ERR_LOCK_TIMEOUT',
+      holder: label === null ? null : { pid: actor.pid, label },
+    });
   },
 );
 

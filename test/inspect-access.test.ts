@@ -87,6 +87,29 @@ needs('the right to mount')('without /proc/locks, the probe and the record tell'
   expect((await inspectUnder(['-m'], hideLocks, resource)).state).toBe('shared');
 });
 
+// Made of two file systems it has numbers for stat(2) that are not the ones in /proc/locks.
+const mountOverlay = `
+  mkdir low top merged && mount -t tmpfs none low && mount -t tmpfs none top &&
+  mkdir top/up top/work &&
+  mount -t overlay -o xino=off,lowerdir=low,upperdir=top/up,workdir=top/work none merged`;
+
+needs('the right to mount', 'flock(1)')('inspect names a holder on an overlay', async () => {
+  const folder = temporaryFolder();
+  const holdHere = 'exec 9>merged/x.flock && flock 9';
+  const before = `cd "${folder}" && ${mountOverlay} && ${holdHere}`;
+  const status = await inspectUnder(['-m'], before, `${folder}/merged/x`);
+  expect(status).toMatchObject({ state: 'exclusive', whereabouts: 'this process' });
+});
+
+needs('a runtime that starts without /proc')('inspect tells the state without /proc', async () => {
+  const resource = temporaryResource();
+  const hideAll = 'mount -t tmpfs none /proc';
+  const held = tryLock(resource);
+  expect((await inspectUnder(['-m'], hideAll, resource)).state).toBe('exclusive');
+  held?.release();
+  expect((await inspectUnder(['-m'], hideAll, resource)).state).toBe('free');
+});
+
 needs('the right to mount')('inspect says that a holder is in another pid namespace', async () => {
   const resource = temporaryResource();
   using _ = tryLock(resource);

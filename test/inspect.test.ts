@@ -134,6 +134,14 @@ needs('/proc', 'flock(1)')(
   },
 );
 
+needs('/proc', 'flock(1)')('inspect cuts a command line that goes on for long', async () => {
+  const resource = temporaryResource();
+  const line = `echo in; read line; : ${'x'.repeat(2_000)}`;
+  const { printed } = start('flock', [`${resource}.flock`, '-c', line]);
+  await printed('in');
+  expect((await inspect(resource)).holder?.command).toHaveLength(1_000);
+});
+
 needs('/proc', 'flock(1)')('inspect finds the child that inherited the lock', async () => {
   const resource = temporaryResource();
   const script = `exec 9>"$0"; flock 9; (echo in; exec sleep 1000) & wait`;

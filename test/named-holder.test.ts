@@ -2,10 +2,11 @@ import { channel } from 'node:diagnostics_channel';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { inspect, type LockTimeoutError, lock, tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
+import { commandOf } from '../src/process-identity.js';
 import { Actor } from './helpers/actor.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
-import { moduleCommand, start } from './helpers/program.js';
+import { moduleCommand, start, startModule } from './helpers/program.js';
 import { craftRecord, type RecordMembers } from './helpers/record.js';
 import { startZombie } from './helpers/zombie.js';
 
@@ -121,10 +122,57 @@ needs('/proc', 'flock(1)')('a process that nobody has reaped is not the holder',
   expect((await timeout(resource)).holder).toMatchObject({ pid, label: null });
 });
 
+needs('/proc')('a holder is found by its record whatever it calls itself', async () => {
+  const resource = temporaryResource();
+  const actor = await Actor.start();
+  await actor.run(({ holdfast, kept }, resource) => {
+    kept['lock'] = holdfast.tryLock(resource, { label: 'append reply' });
+    // In /proc/PID/stat it looks like the state of a process that has ended.
+    process.title = 'x) Z 1';
+  }, resource);
+  expect((await timeout(resource)).holder).toMatchObject({
+    pid: actor.pid,
+    label: 'append reply',
+    whereabouts: 'alive',
+  });
+});
+
+needs('/proc')('a process without a command line goes by its name', async () => {
+  const { pid } = await startZombie();
+  // The shell's, if it was killed before it became the other.
+  expect(commandOf(pid)).toMatch(/^(sh|sleep)$/);
+});
+
 needs('/proc', 'flock(1)')('a record from before the last boot is not the holder', async () => {
   const { resource, pid } = await heldWithRecord(() => ({ boot: 'another' }));
   expect((await timeout(resource)).holder).toMatchObject({ pid, label: null });
 });
+
+const readings = `
+  const fs = process.getBuiltinModule('node:fs');
+  const { readFileSync } = fs;
+  let count = 0;
+  fs.readFileSync = (path, ...rest) => {
+    if (path === '/proc/locks') count += 1;
+    return readFileSync(path, ...rest);
+  };
+  process.getBuiltinModule('node:module').syncBuiltinESMExports();
+  const { lock } = await import(process.env.HOLDFAST_ENTRY);
+  for (const resource of process.argv.slice(-2)) {
+    for (const timeout of [0, 1]) await lock(resource, { timeout }).catch(() => console.log(count));
+  }
+`;
+
+needs('built-in modules that can be patched', '/proc')(
+  'the kernel is asked for a name only after a wait, and only where no record tells it',
+  async () => {
+    const [recorded, unrecorded] = [temporaryResource(), temporaryResource()];
+    using _ = tryLock(recorded);
+    using __ = tryLock(unrecorded, { record: false });
+    const { stdout } = await startModule(readings, recorded, unrecorded).ended;
+    expect(stdout).toBe('0\n0\n0\n1\n');
+  },
+);
 
 const look = `
   const { lock } = await import(process.env.HOLDFAST_ENTRY);

@@ -10,14 +10,14 @@ import { temporaryFolder } from './helpers/folder.js';
 import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 
-const hostile = 'x\x1b[31m\x07\u202e\u2028\x9b2J';
+const hostile = 'x\x1b[31m\x07\u202e\u2028\u2029\x9b2J';
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
 const unprintable = /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/;
 
 test('printable() leaves letters, marks and emoji alone', () => {
   const text = 'append reply: Grüße, 日本語, \u0301, 😀 "{}"';
   expect(printable(text)).toBe(text);
-  expect(printable(hostile)).toBe('x\ufffd[31m\ufffd\ufffd\ufffd\ufffd2J');
+  expect(printable(hostile)).toBe('x\ufffd[31m\ufffd\ufffd\ufffd\ufffd\ufffd2J');
 });
 
 /** What rejects or throws must have such a message; what it says in properties stays as it was given. */

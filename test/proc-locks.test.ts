@@ -1,6 +1,6 @@
-import { statSync } from 'node:fs';
+import { type BigIntStats, statSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { KernelLocks } from '../src/proc-locks.js';
+import { freshKernelLocks, KernelLocks } from '../src/proc-locks.js';
 
 const stats = statSync('.', { bigint: true });
 
@@ -33,4 +33,26 @@ test('a lock that the kernel shows twice is one lock, and its waiters wait once'
 
 test('two shared locks of one process are two', () => {
   expect(view(shared, shared).holders).toHaveLength(2);
+});
+
+test.each([
+  [0xfe02n, 'fe:02:77'],
+  [0x678abc9an, 'abc:6789a:77'],
+])('file 77 of device %d is %s in /proc/locks', (dev, name) => {
+  const { file } = new KernelLocks('').about(null, { ...stats, dev, ino: 77n } as BigIntStats);
+  expect(file).toBe(name);
+});
+
+test('a file that nobody locks has no holders, and nobody waits for it', () => {
+  expect(view('FLOCK  ADVISORY  WRITE 11 00:00:1 0 EOF')).toMatchObject({
+    holders: [],
+    waiters: 0,
+  });
+});
+
+test('those who look in the same turn of the event loop share a reading, and nobody after it', async () => {
+  const reading = freshKernelLocks();
+  expect(freshKernelLocks()).toBe(reading);
+  await reading;
+  expect(freshKernelLocks()).not.toBe(reading);
 });

@@ -1,5 +1,9 @@
-import { lock } from 'holdfast';
-import { expect } from 'vitest';
+import { lock, lockSync, tryLock } from 'holdfast';
+import { expect, test } from 'vitest';
+import type { LockFile } from '../src/lock-file.js';
+import { status } from '../src/native.js';
+import { toRequest } from '../src/options.js';
+import { waitOrPass } from '../src/past-waiters.js';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
@@ -68,22 +72,63 @@ stops(
   },
 );
 
-stops('a wait without a limit passes a stopped waiter', async () => {
+stops('short waits do not pass a stopped waiter', async () => {
+  const resource = temporaryResource();
+  const held = await lock(resource);
+  const stopped = await stoppedWaiter(resource);
+  held.release();
+  const codeOf = (error: NodeJS.ErrnoException) => error.code;
+  await expect(lock(resource, { timeout: 50 }).catch(codeOf)).resolves.toBe('ERR_LOCK_TIMEOUT');
+  expect(() => lockSync(resource, { timeout: 50 })).toThrow('timed out');
+  stopped.signal('SIGCONT');
+});
+
+// Its clock runs a hundred times as fast.
+const waitWithoutLimit = `
+  const { setTimeout: real } = globalThis;
+  let looks = 0;
+  globalThis.setTimeout = (fn, ms, ...rest) => {
+    const look = () => { looks += 1; fn(); };
+    return real(ms === 10_000 ? look : fn, ms / 100, ...rest);
+  };
+  const { lock } = await import(process.env.HOLDFAST_ENTRY);
+  const { mode } = await lock(process.argv.at(-1), { mode: 'shared' });
+  console.log(mode, looks);
+`;
+
+stops('a wait without a limit passes a stopped waiter at its second look', async () => {
   const resource = temporaryResource();
   const held = await lock(resource);
   await stoppedWaiter(resource);
-  const program = startModule(
-    `// A clock that runs a hundred times as fast.
-    const { setTimeout: real } = globalThis;
-    globalThis.setTimeout = (fn, ms, ...rest) => real(fn, ms / 100, ...rest);
-    const { lock } = await import(process.env.HOLDFAST_ENTRY);
-    const { mode } = await lock(process.argv.at(-1), { mode: 'shared' });
-    console.log(mode);`,
-    resource,
-  );
-  await untilBlocked(`${resource}.flock`, 1);
   held.release();
-  expect(await program.ended).toMatchObject({ code: 0, stdout: 'shared\n' });
+  const program = startModule(waitWithoutLimit, resource);
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'shared 2\n' });
+});
+
+test('a blocked thread looks every 10 s whether it can pass, until its time is over', () => {
+  const resource = temporaryResource();
+  const held = tryLock(resource);
+  const blocked: number[] = [];
+  const waiting = (onBlock = () => {}) =>
+    ({
+      waitFor(milliseconds: number) {
+        blocked.push(milliseconds);
+        onBlock();
+        return status.contended;
+      },
+    }) as LockFile;
+  const request = toRequest(resource, { timeout: 25_000 });
+  expect(waitOrPass(waiting(), 25_000, request)).toBeUndefined();
+  expect(blocked.splice(0)).toEqual([10_000, 10_000, 5_000]);
+  expect(waitOrPass(waiting(), 10_000, request)).toBeUndefined();
+  expect(blocked.splice(0)).toEqual([10_000]);
+  const release = () => {
+    if (blocked.length === 2) held?.release();
+  };
+  const passed = waitOrPass(waiting(release), 25_000, request);
+  expect(blocked).toEqual([10_000, 10_000]);
+  expect(tryLock(resource)).toBeNull();
+  passed?.letGo();
 });
 
 stops('a stopped writer is not passed by readers while somebody reads', async () => {

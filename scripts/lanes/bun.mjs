@@ -7,6 +7,7 @@ import { stage, stageFolder, vitest } from './stage.mjs';
 
 const threads = 'Bun starts and ends threads of its own meanwhile';
 const patches = 'Bun did not call what node:fs was patched with after it was imported';
+const preloads = 'Bun did not load what NODE_OPTIONS says';
 
 /** Tests that Bun 1.4 cannot pass although it has what they need, with what was seen. */
 const lacking = {
@@ -22,8 +23,10 @@ const lacking = {
   'a file that cannot be read for a while is kept and removed after that': patches,
   'a file that cannot be written is not left empty': patches,
   'a file that was taken over and cannot be removed for a while goes later': patches,
-  'holdfast run --inherit fails when it cannot tell which file it has locked':
-    'Bun did not load what NODE_OPTIONS says',
+  'a timeout is told although the file that names the holder cannot be opened': patches,
+  'holdfast run --inherit fails when it cannot tell which file it has locked': preloads,
+  'holdfast doctor says that a process which was to try has ended': preloads,
+  'what is deleted right after it was listed is not there': preloads,
   'holdfast run passes arguments as they are, with or without the two dashes':
     'Bun takes the two dashes for its own',
 };

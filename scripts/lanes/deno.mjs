@@ -22,7 +22,12 @@ const lacking = {
     'Deno panics where it has no descriptors left',
   'a command that became another user runs on, under its lock':
     'Deno does not say that a signal could not be sent',
+  'holdfast doctor says that it can start no process':
+    'Deno panics where it has no descriptors left',
+  'holdfast run locks a file on a read-only file system':
+    'Deno says that a file on a read-only file system may be written',
   'Ctrl-C reaches the command once': flags,
+  'nor more often where only its standard': flags,
   'holdfast status --watch redraws on a screen of its own until Ctrl-C': flags,
   'holdfast status --watch keeps to the size of the terminal': flags,
   'holdfast run passes arguments as they are, with or without the two dashes': flags,

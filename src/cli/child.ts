@@ -65,7 +65,8 @@ export async function runToEnd(
   try {
     // Throws at once for a command without a name.
     const started = start(command, ['inherit', 'inherit', 'inherit', ...inherited]);
-    child = started;
+    // Without a pid it was not started, and a signal to it might reach all of this process group.
+    if (started.pid !== undefined) child = started;
     const exited = new Promise<number>((resolve) => {
       started.on('exit', (code, signal) => {
         resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));

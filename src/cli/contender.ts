@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import type { LockMode } from '../options.js';
 
 /** What a contender is asked to do. */
@@ -11,27 +10,36 @@ export type Reply = { granted: boolean } | { failure: string };
 /** Another process that takes locks on demand. */
 export class Contender {
   readonly #child: ChildProcess;
+  readonly #failure: Promise<Reply>;
 
   constructor(lockPath: string) {
     this.#child = fork(new URL('./contender-process.js', import.meta.url), [lockPath], {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
+    this.#failure = new Promise((resolve) => {
+      this.#child.on('exit', () => resolve({ failure: 'the process ended' }));
+      this.#child.on('error', ({ message }) => resolve({ failure: message }));
+    });
+  }
+
+  // If not, there may be no channel to it, and a signal to it might reach all of this process group.
+  get #wasStarted(): boolean {
+    return this.#child.pid !== undefined;
   }
 
   /** Throws what the other process says has failed. */
   async ask(demand: Demand): Promise<boolean> {
-    this.#child.send(demand);
-    const ended = once(this.#child, 'exit').then(() => [{ failure: 'the process ended' }]);
-    const [reply] = (await Promise.race([once(this.#child, 'message'), ended])) as [Reply];
+    const replied = new Promise<Reply>((resolve) => this.#child.once('message', resolve));
+    if (this.#wasStarted) this.#child.send(demand);
+    const reply = await Promise.race([replied, this.#failure]);
     if ('failure' in reply) throw new Error(reply.failure);
     return reply.granted;
   }
 
   async kill(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, 'exit');
+    if (!this.#wasStarted) return;
     this.#child.kill('SIGKILL');
-    await ended;
+    await this.#failure;
   }
 }

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, statSync } from 'node:fs';
 import { lookAsWriterFlags, lookFlags } from '../find-holders.js';
 import { flock } from '../flock.js';
 import { status } from '../native.js';
@@ -13,7 +13,9 @@ function openFile(path: string): number {
     return openSync(path, flags | constants.O_CREAT, 0o600);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'EACCES' && code !== 'EROFS') throw error;
+    const refused = code === 'EACCES' || code === 'EROFS';
+    // One that could not be made is not to be opened either, and that would hide why.
+    if (!refused || !existsSync(path)) throw error;
     return openSync(path, lookFlags);
   }
 }

@@ -89,10 +89,10 @@ export function tableOf(rows: Cell[][], columns = Number.POSITIVE_INFINITY): str
       if (left <= 0) break;
       const text = clip(cell.text, left);
       const width = columnsOf(text);
+      // Too many spaces are trimmed below.
       const gap = i === row.length - 1 ? 0 : (widths[i] as number) - width + gapColumns;
-      const padding = Math.min(gap, left - width);
-      line += paint({ ...cell, text }, colours) + ' '.repeat(padding);
-      left -= width + padding;
+      line += paint({ ...cell, text }, colours) + ' '.repeat(gap);
+      left -= width + gap;
     }
     return line.trimEnd();
   });

@@ -43,8 +43,13 @@ export class Terminal {
 
   /** Types a command line that runs `holdfast` with these arguments. */
   run(...args: string[]): void {
+    this.runRedirected('', ...args);
+  }
+
+  /** As `run`, with such redirections at its end. */
+  runRedirected(redirections: string, ...args: string[]): void {
     const words = [process.execPath, cliPath, ...args].map((word) => `'${word}'`);
-    this.type(words.join(' '));
+    this.type(`${words.join(' ')} ${redirections}`);
   }
 
   /** Types a line for the shell. */

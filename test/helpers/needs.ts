@@ -140,9 +140,9 @@ const probes = {
   root: () => process.getuid?.() === 0,
   'a user id that is not root': () => typeof process.getuid === 'function' && process.getuid() > 0,
   'the right to mount': () => runs('unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'),
-  // Deno panics there.
+  // Deno panics there, and Bun does when it has something to run.
   'a runtime that starts without /proc': () =>
-    runs('unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && "$0" -e ""', process.execPath),
+    runs('unshare', '-m', 'sh', '-c', 'mount -t tmpfs none /proc && "$0" -e 0', process.execPath),
   'POSIX signals': () => 'SIGSTOP' in constants.signals,
   'POSIX permissions': () => typeof process.umask === 'function' && process.getuid !== undefined,
   // Not for root, nor for Wine when root runs it.

@@ -32,7 +32,7 @@ afterEach(allow);
 
 /** Makes a synchronous function of node:fs fail for one file, until `allow()`. */
 export function refuse(
-  name: 'closeSync' | 'ftruncateSync' | 'readFileSync' | 'writeFileSync',
+  name: 'closeSync' | 'ftruncateSync' | 'openSync' | 'readFileSync' | 'writeFileSync',
   file: string,
   code: Code,
 ): void {
