@@ -16,6 +16,7 @@ const files = [
   'cancel',
   'cli-prune',
   'cli-status',
+  'cli-status-watch',
   'exclusion',
   'fifo',
   'given-up-waits',
