@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -197,9 +198,17 @@ const losesName = needs('open files that lose their name when they are deleted')
 
 losesName('what happens to the file before the moment of an append is noticed', async () => {
   const torn = '{"turn":1}\n{"tu';
+  const another = '{"turn":4}\n{"turn":5}\n';
   for (const [change, after] of [
     [(file: string) => appendFileSync(file, 'rn":2}\n'), '{"turn":1}\n{"turn":2}\n'],
     [(file: string) => rmSync(file), undefined],
+    [
+      (file: string) => {
+        renameSync(file, `${file}.1`);
+        writeFileSync(file, another);
+      },
+      another,
+    ],
   ] as const) {
     const file = temporaryFile(torn);
     const late = jsonlStore<Turn>(file, { onTorn: () => change(file) }).append({ turn: 3 });
