@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { tryLock } from 'holdfast';
+import { lock, tryLock } from 'holdfast';
 import { jsonlStore } from 'holdfast/json-store';
 import { acquireFileLock, acquireSessionWriteLock, withFileLock } from 'holdfast/session-lock';
 import { expect, test } from 'vitest';
@@ -124,6 +124,19 @@ test('a lock that this process leaked is reclaimed before another task fails', a
   const session = await acquireSessionWriteLock({ sessionFile, timeoutMs: 150 });
   expect(session.lock.held).toBe(true);
   await session.release();
+});
+
+test('what was leaked of another file does not have a request wait for longer', async () => {
+  const sessionFile = temporarySession();
+  using _ = await lock(sessionFile);
+  const leak = async () => {
+    await acquireSessionWriteLock({ sessionFile: temporarySession(), label: 'leaked' });
+  };
+  await leak();
+  await nextTurn();
+  const waiting = acquireSessionWriteLock({ sessionFile, timeoutMs: 150 });
+  const message = expect.stringContaining('timed out after 0 ms');
+  await expect(waiting).rejects.toMatchObject({ timeoutMs: 150, cause: { message } });
 });
 
 test('a process looks whether it leaked its lock when that is as old as is called stale', async () => {
