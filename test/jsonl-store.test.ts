@@ -116,6 +116,12 @@ test('a file of one torn line is empty after it was cut', async () => {
   expect(readFileSync(file, 'utf8')).toBe('{"turn":1}\n');
 });
 
+test('a file of one empty line is appended to', async () => {
+  const file = temporaryFile('\n');
+  await jsonlStore<Turn>(file).append({ turn: 1 });
+  expect(readFileSync(file, 'utf8')).toBe('\n{"turn":1}\n');
+});
+
 test('a line that is not JSON is an error with its number, wherever the pieces of the file end', async () => {
   const long = JSON.stringify({ text: 'é'.repeat(70_000) });
   const file = temporaryFile(`${long}\n\n${long}\n{"turn":x}\n${long}\n`);
