@@ -122,6 +122,12 @@ test('a file of one empty line is appended to', async () => {
   expect(readFileSync(file, 'utf8')).toBe('\n{"turn":1}\n');
 });
 
+test('blank lines are no entries, whatever they are made of', async () => {
+  const file = temporaryFile('\n{"turn":1}\r\n \t\r\n\n{"turn":2}\n  ');
+  const store = jsonlStore<Turn>(file);
+  expect(await all(store.read())).toEqual([{ turn: 1 }, { turn: 2 }]);
+});
+
 test('a line that is not JSON is an error with its number, wherever the pieces of the file end', async () => {
   const long = JSON.stringify({ text: 'é'.repeat(70_000) });
   const file = temporaryFile(`${long}\n\n${long}\n{"turn":x}\n${long}\n`);
