@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type LockOptions, lock, withLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { temporaryResource } from './helpers/folder.js';
@@ -103,18 +104,23 @@ test('a wait that was given up is no part of a later cycle', async () => {
 });
 
 /** Two scopes that wait for each other if the second one, a reader, waits for the writer before it. */
-async function readerBehindWriter(limits: LockOptions): Promise<string[]> {
+async function readerBehindWriter(
+  limits: LockOptions,
+  last: 'reader' | 'other' = 'other',
+): Promise<string[]> {
   const [first, second] = [temporaryResource(), temporaryResource()];
   const bothInside = barrier(3);
   const writerWaits = barrier(3);
   const reader = withLock(first, { mode: 'shared' }, async () => {
     await bothInside();
     await writerWaits();
+    if (last === 'reader') await nextTurn();
     await withLock(second, () => {});
   });
   const other = withLock(second, async () => {
     await bothInside();
     await writerWaits();
+    if (last === 'other') await nextTurn();
     await withLock(first, { mode: 'shared' }, () => {});
   });
   await bothInside();
@@ -128,7 +134,36 @@ test('a reader behind a writer that will give up does not wait for the other rea
   expect(results).toEqual(['done', 'done', 'ERR_LOCK_TIMEOUT']);
 });
 
-test('a reader behind a writer that never gives up is part of a cycle', async () => {
-  const results = await readerBehindWriter({});
-  expect(results.filter((result) => result === 'EDEADLK')).toHaveLength(1);
+test.each(['reader', 'other'] as const)(
+  'a reader behind a writer that never gives up is part of a cycle, which the %s closes',
+  async (last) => {
+    const results = await readerBehindWriter({}, last);
+    expect(results.filter((result) => result === 'EDEADLK')).toHaveLength(1);
+  },
+);
+
+test('waits with very many ways through them are looked through at once', async () => {
+  const tasks: Promise<void>[] = [];
+  let end = () => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  let next = () => ended;
+  // Each level has two holders, both of which wait for both of the level before.
+  for (let level = 0; level < 23; level += 1) {
+    const resource = temporaryResource();
+    const bothInside = barrier(2);
+    const wait = next;
+    const task = () =>
+      withLock(resource, { mode: 'shared' }, async () => {
+        const waiting = wait();
+        await bothInside();
+        await waiting;
+      });
+    tasks.push(task(), task());
+    await bothInside();
+    next = () => withLock(resource, () => {});
+  }
+  end();
+  await Promise.all(tasks);
 });

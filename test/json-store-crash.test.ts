@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
+import { startModule } from './helpers/program.js';
 import { slowness } from './helpers/slowness.js';
 import { ended, startWriter } from './helpers/store-writer.js';
 
@@ -105,4 +106,21 @@ test('the temporary file of a writer whose lock has no token goes at the first u
   await leftBy('unrecordedWrites', file);
   await jsonStore(file).write('second');
   expect(temporaries(file)).toEqual([]);
+});
+
+test('the temporary file of a writer that had the same pid and token, as in a container, is not in the way', async () => {
+  const file = join(temporaryFolder(), 'state.json');
+  const program = startModule(
+    `
+    const { writeFileSync } = await import('node:fs');
+    const { jsonStore } = await import(new URL('json-store/index.js', process.env.HOLDFAST_ENTRY));
+    const file = process.argv[2];
+    writeFileSync(file.replace('state.json', '.state.json.' + process.pid + '.1.1.tmp'), 'torn');
+    await jsonStore(file).write('second');
+  `,
+    file,
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stderr: '' });
+  expect(temporaries(file)).toEqual([]);
+  expect(await jsonStore(file).read()).toBe('second');
 });

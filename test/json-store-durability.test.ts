@@ -1,7 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { lock } from 'holdfast';
 import { expect } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
+import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import { moduleCommand, start } from './helpers/program.js';
 
@@ -26,6 +28,7 @@ const program = `
   await lines.append(2);
   await lines.compact((entries) => entries);
   await jsonlStore(folder + '/torn').append(3);
+  await jsonlStore(folder + '/left').append(2);
 `;
 
 const replaced = (name: string, ...between: string[]) => [
@@ -65,6 +68,9 @@ needs('strace(1)')(
     const log = join(temporaryFolder(), 'trace');
     writeFileSync(join(folder, 'bad'), '}');
     writeFileSync(join(folder, 'torn'), '1\n{');
+    writeFileSync(join(folder, 'left'), '1\n');
+    const { signal } = await lock(join(folder, 'left'), { lease: 1 });
+    await lost(signal);
     const flags = ['-f', '-y', '-s', '0', '-o', log, '-e', `trace=${calls}`];
     const { ended } = start('strace', [...flags, ...moduleCommand(program), folder]);
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
@@ -78,6 +84,8 @@ needs('strace(1)')(
       ...['write lines', 'fdatasync lines', 'unlock lines.flock'],
       ...[...replaced('lines'), 'unlock lines.flock'],
       ...['ftruncate torn', 'write torn', 'fdatasync torn', 'unlock torn.flock'],
+      // Whoever lost the lock may have been about to sync the folder.
+      ...['write left', 'fdatasync left', 'fsync .', 'unlock left.flock'],
     ]);
   },
 );

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { flock, tryLock, withLock } from 'holdfast';
 import { jsonlStore, jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
@@ -49,6 +51,24 @@ needs('faults by LD_PRELOAD')('no lease ends between the check and a slow rename
   using next = tryLock(file);
   expect(next?.previousHolder).toBeNull();
 });
+
+needs('faults by LD_PRELOAD')(
+  'a rename that takes longer than its lease costs no update',
+  async () => {
+    const file = temporaryStore('{"count":1}');
+    const store = jsonStore<Counter>(file);
+    // Not the first one of this store, which removes what is left in any case.
+    await store.write({ count: 1 });
+    const writer = startWriter('lateRename', file, '', 0, faults);
+    const told = once(writer, 'message');
+    while (!readdirSync(dirname(file)).some((name) => name.endsWith('.tmp'))) await nextTurn();
+    await store.update(({ count }) => ({ count: count + 10 }));
+    const [{ promised }] = await told;
+    expect(promised).toBe('ERR_LOCK_EXPIRED');
+    // Where this process was slower, the rename was done before it read.
+    expect([11, 12]).toContain((await store.read()).count);
+  },
+);
 
 test('an append that lost its lease before its moment writes nothing', async () => {
   const torn = '{"turn":1}\n{"tu';

@@ -198,6 +198,17 @@ patched(
   },
 );
 
+patched('only the first write of a store reads the names in the folder', async () => {
+  const file = temporaryFile();
+  const store = jsonStore(file);
+  let reads = 0;
+  before('readdir', dirname(file), () => {
+    reads += 1;
+  });
+  for (const n of [1, 2, 3]) await store.write({ n });
+  expect(reads).toBe(1);
+});
+
 patched('a file that is emptied while its lines are read ends there', async () => {
   const file = temporaryFile('{"n":1}\n{"n":');
   const emptyAt = (number: number) => {

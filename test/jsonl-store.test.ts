@@ -5,6 +5,7 @@ import {
   openSync,
   readFileSync,
   readSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
@@ -115,6 +116,18 @@ test('a file of one torn line is empty after it was cut', async () => {
   expect(readFileSync(file, 'utf8')).toBe('{"turn":1}\n');
 });
 
+test('a file of one empty line is appended to', async () => {
+  const file = temporaryFile('\n');
+  await jsonlStore<Turn>(file).append({ turn: 1 });
+  expect(readFileSync(file, 'utf8')).toBe('\n{"turn":1}\n');
+});
+
+test('blank lines are no entries, whatever they are made of', async () => {
+  const file = temporaryFile('\n{"turn":1}\r\n \t\r\n\n{"turn":2}\n  ');
+  const store = jsonlStore<Turn>(file);
+  expect(await all(store.read())).toEqual([{ turn: 1 }, { turn: 2 }]);
+});
+
 test('a line that is not JSON is an error with its number, wherever the pieces of the file end', async () => {
   const long = JSON.stringify({ text: 'é'.repeat(70_000) });
   const file = temporaryFile(`${long}\n\n${long}\n{"turn":x}\n${long}\n`);
@@ -197,9 +210,17 @@ const losesName = needs('open files that lose their name when they are deleted')
 
 losesName('what happens to the file before the moment of an append is noticed', async () => {
   const torn = '{"turn":1}\n{"tu';
+  const another = '{"turn":4}\n{"turn":5}\n';
   for (const [change, after] of [
     [(file: string) => appendFileSync(file, 'rn":2}\n'), '{"turn":1}\n{"turn":2}\n'],
     [(file: string) => rmSync(file), undefined],
+    [
+      (file: string) => {
+        renameSync(file, `${file}.1`);
+        writeFileSync(file, another);
+      },
+      another,
+    ],
   ] as const) {
     const file = temporaryFile(torn);
     const late = jsonlStore<Turn>(file, { onTorn: () => change(file) }).append({ turn: 3 });

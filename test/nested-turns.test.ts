@@ -146,6 +146,25 @@ test('a nested lock that leaked lets its siblings go on, and is reported, while 
   });
 });
 
+test('a nested lock that was released after a while is not taken for one that leaked', async () => {
+  const actor = await Actor.start();
+  const freed = await actor.run(
+    ({ holdfast }, resource) =>
+      holdfast.withLock(resource, async () => {
+        const use = async () => {
+          const nested = await holdfast.lock(resource, { reentrant: true });
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          await new Promise(setImmediate);
+          nested.release();
+        };
+        await use();
+        return holdfast.reclaimLeaked();
+      }),
+    temporaryResource(),
+  );
+  expect(freed).toBe(0);
+});
+
 test('who waits to nest in a scope that leaked with what nests there gets a lock of its own', async () => {
   const actor = await Actor.start({ quiet: true });
   const held = await actor.run(async ({ holdfast, kept }, resource) => {

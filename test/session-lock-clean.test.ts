@@ -1,15 +1,17 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { lock, tryLock } from 'holdfast';
+import { type FileLock, lock, tryLock } from 'holdfast';
 import {
   acquireSessionWriteLock,
   cleanStaleLockFiles,
   inspectSessionLocks,
 } from 'holdfast/session-lock';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { temporaryFolder } from './helpers/folder.js';
 import { craftRecord } from './helpers/record.js';
 import { SessionHolder } from './helpers/session-holder.js';
+
+afterEach(() => vi.restoreAllMocks());
 
 async function killedHolder(sessionFile: string): Promise<number> {
   const holder = await SessionHolder.start();
@@ -121,6 +123,34 @@ test('what only has the name of a lock file does not keep the others from being 
   const { locks, cleaned } = await cleanStaleLockFiles({ sessionsDir });
   expect(cleaned).toEqual([expect.objectContaining({ pid })]);
   expect(locks).toEqual(cleaned);
+});
+
+test('a lock that somebody takes between the look at it and its removal stays', async () => {
+  const sessionsDir = temporaryFolder();
+  const sessionFile = join(sessionsDir, 'a.jsonl');
+  await killedHolder(sessionFile);
+  let heir: FileLock | null = null;
+  // Whether the pid lives is asked last.
+  vi.spyOn(process, 'kill').mockImplementation(() => {
+    heir = tryLock(sessionFile);
+    return true;
+  });
+  const warnings: string[] = [];
+  const { locks, cleaned } = await cleanStaleLockFiles({
+    sessionsDir,
+    log: { warn: (message) => warnings.push(message) },
+  });
+  using held = heir as FileLock | null;
+  expect(held?.held).toBe(true);
+  expect(locks).toEqual([expect.objectContaining({ stale: true, removed: false })]);
+  expect([cleaned, warnings]).toEqual([[], []]);
+  expect(existsSync(`${sessionFile}.flock`)).toBe(true);
+});
+
+test('a folder that cannot be read is an error', async () => {
+  const sessionsDir = join(temporaryFolder(), 'file');
+  writeFileSync(sessionsDir, '');
+  await expect(inspectSessionLocks({ sessionsDir })).rejects.toMatchObject({ code: 'ENOTDIR' });
 });
 
 test('a record of a time that is none does not keep the locks from being looked at', async () => {

@@ -7,7 +7,8 @@ import { descriptorsOf } from './helpers/descriptors.js';
 import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
 import { payload, payloadOrNull, temporarySession, until } from './helpers/old-session.js';
-import { allow, refuse } from './helpers/refusals.js';
+import { start } from './helpers/program.js';
+import { allow, refuse, refuseAtFirst } from './helpers/refusals.js';
 import { SessionHolder } from './helpers/session-holder.js';
 import { startZombie } from './helpers/zombie.js';
 
@@ -39,6 +40,26 @@ patched('a file that cannot be written is not left empty', async () => {
   const taking = acquireSessionWriteLock({ sessionFile, legacy });
   await expect(taking).rejects.toMatchObject({ code: 'ENOSPC' });
   expect(existsSync(`${sessionFile}.lock`)).toBe(false);
+});
+
+patched.each([
+  ['created', 'openSync', 'ENOSPC'],
+  ['taken away from a dead process', 'unlinkSync', 'EIO'],
+] as const)('a file that cannot be %s is an error at once', async (_, name, code) => {
+  const sessionFile = temporarySession();
+  if (name === 'unlinkSync') await dead(sessionFile);
+  refuseAtFirst(name, `${sessionFile}.lock`, code, 1);
+  const taking = acquireSessionWriteLock({ sessionFile, legacy });
+  await expect(taking).rejects.toMatchObject({ code });
+  using free = tryLock(sessionFile);
+  expect(free?.held).toBe(true);
+});
+
+patched("the file of a dead process that somebody else removes first is nobody's", async () => {
+  const sessionFile = temporarySession();
+  await dead(sessionFile);
+  refuseAtFirst('unlinkSync', `${sessionFile}.lock`, 'ENOENT', 1);
+  await (await acquireSessionWriteLock({ sessionFile, legacy })).release();
 });
 
 patched('a file that cannot be read for a while is kept and removed after that', async () => {
@@ -124,6 +145,7 @@ test('a living process is believed whatever else its file says', async () => {
     { pid, startTime: 1.5 },
     { pid: process.pid, createdAt: 5 },
     { pid: process.pid, createdAt: 'then' },
+    { pid: process.pid, createdAt: new Date(Date.now() - 500 * process.uptime()) },
   ]) {
     writeFileSync(`${sessionFile}.lock`, JSON.stringify(content));
     utimesSync(`${sessionFile}.lock`, 1, 1);
@@ -211,6 +233,14 @@ needs('POSIX permissions').each([
   await expect(taking).rejects.toMatchObject({ code, message });
   using free = tryLock(sessionFile);
   expect(free?.held).toBe(true);
+});
+
+needs('mkfifo')('a FIFO in place of the file blocks nobody', async () => {
+  const sessionFile = temporarySession();
+  await start('mkfifo', [`${sessionFile}.lock`]).ended;
+  const holder = await SessionHolder.start();
+  const taking = holder.acquire('new', { sessionFile, legacy });
+  await expect(taking).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
 });
 
 needs('/proc')('keeping the file fresh leaves no descriptor', async () => {

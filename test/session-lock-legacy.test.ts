@@ -36,6 +36,13 @@ test('legacy takes the file of the old protocol too, and gives it back first', a
   expect(free?.held).toBe(true);
 });
 
+needs('POSIX permissions')('the file of the old protocol can be read by others', async () => {
+  const sessionFile = temporarySession();
+  writeFileSync(sessionFile, '', { mode: 0o644 });
+  await using _ = await acquireSessionWriteLock({ sessionFile, legacy });
+  expect(statSync(`${sessionFile}.lock`).mode).toBe(statSync(sessionFile).mode);
+});
+
 needs('/proc')('the start time in the payload is the one of /proc', async () => {
   const sessionFile = temporarySession();
   await using _ = await acquireSessionWriteLock({ sessionFile, legacy });

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { tryLock } from 'holdfast';
+import { lock, tryLock } from 'holdfast';
 import { jsonlStore } from 'holdfast/json-store';
 import { acquireFileLock, acquireSessionWriteLock, withFileLock } from 'holdfast/session-lock';
 import { expect, test } from 'vitest';
 import { fileLockOptions as options } from './helpers/file-lock-options.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
+import { startModule } from './helpers/program.js';
 
 const hooked = needs('async hooks of promises');
 
@@ -123,6 +124,39 @@ test('a lock that this process leaked is reclaimed before another task fails', a
   const session = await acquireSessionWriteLock({ sessionFile, timeoutMs: 150 });
   expect(session.lock.held).toBe(true);
   await session.release();
+});
+
+test('what was leaked of another file does not have a request wait for longer', async () => {
+  const sessionFile = temporarySession();
+  using _ = await lock(sessionFile);
+  const leak = async () => {
+    await acquireSessionWriteLock({ sessionFile: temporarySession(), label: 'leaked' });
+  };
+  await leak();
+  await nextTurn();
+  const waiting = acquireSessionWriteLock({ sessionFile, timeoutMs: 150 });
+  const message = expect.stringContaining('timed out after 0 ms');
+  await expect(waiting).rejects.toMatchObject({ timeoutMs: 150, cause: { message } });
+});
+
+test('a process looks whether it leaked its lock when that is as old as is called stale', async () => {
+  const program = startModule(
+    `const { setTimeout: real } = globalThis;
+    const timers = [];
+    globalThis.setTimeout = (fn, ms, ...rest) => { timers.push(ms); return real(fn, ms, ...rest); };
+    const entry = new URL('session-lock/index.js', process.env.HOLDFAST_ENTRY);
+    const { acquireFileLock, acquireSessionWriteLock } = await import(entry);
+    const [, , file, sessionFile] = process.argv;
+    const retries = { retries: 0, factor: 1, minTimeout: 0, maxTimeout: 0 };
+    globalThis.locks = [
+      await acquireFileLock(file, { retries, stale: 20_000 }),
+      await acquireSessionWriteLock({ sessionFile, staleMs: 10_000 }),
+    ];
+    console.log(...timers.map((ms) => Math.ceil(ms / 1_000)));`,
+    temporarySession(),
+    temporarySession(),
+  );
+  expect(await program.ended).toEqual({ code: 0, stdout: '20 10\n', stderr: '' });
 });
 
 test('a task that holds its lock is not robbed when another one fails', async () => {

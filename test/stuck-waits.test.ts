@@ -107,6 +107,36 @@ test('a scope that waits to nest beside what it nested itself is told so', async
   expect(await program.ended).toMatchObject({ code: 0, stdout: 'EDEADLK true\n' });
 });
 
+test('a wait for a holder of the same thread that is given a lease meanwhile lasts until that ends', async () => {
+  const program = startModule(
+    `${library}
+    const task = async () => {
+      const held = await lock(resource);
+      const next = lock(resource);
+      held.renew(100);
+      console.log(await code(next), held.held);
+    };
+    task();`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'granted false\n' });
+});
+
+test('a scope that waits to nest beside what it nested itself, in a lock that is given a lease meanwhile, waits for its end', async () => {
+  const program = startModule(
+    `${library}
+    const task = async (held) => {
+      const first = await lock(resource, { reentrant: true });
+      const second = lock(resource, { reentrant: true });
+      held.renew(100);
+      console.log(await code(second), first.held);
+    };
+    withLock(resource, task).catch(() => {});`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'granted false\n' });
+});
+
 test('a sibling that waits to nest is granted that, however long it takes', async () => {
   const program = startModule(
     `${library}
@@ -206,13 +236,17 @@ test('a wait without a limit for a holder of the same thread is warned of, once'
     });
     // A server, which has other things to do.
     setInterval(() => {}, 1000);
-    const other = await lock(resource + '-other');
+    async function take(path) { return lock(path, { label: 'outer', captureStack: true }); }
+    const other = await take(resource + '-other');
+    void lock(resource + '-other', { timeout: 60_000, label: 'limited' }).catch(() => {});
+    void lock(resource + '-other', { signal: new AbortController().signal, label: 'limited' });
     void lock(resource + '-other');
-    async function take() { return lock(resource, { label: 'outer', captureStack: true }); }
-    const held = await take();
+    const held = await lock(resource);
     void lock(resource, { timeout: 60_000 }).catch(() => {});
     void lock(resource, { label: 'inner' });
-    await sleep(5_000 * 6);
+    await sleep(5_000 * 3);
+    void lock(resource, { label: 'late' });
+    await sleep(5_000 * 3);
     console.log('held', held.held, other.held);
     process.exit();`,
     temporaryResource(),
@@ -221,7 +255,28 @@ test('a wait without a limit for a holder of the same thread is warned of, once'
   const lines = stdout.split('\n').filter((line) => line.startsWith('LockWaitWarning'));
   expect(lines).toHaveLength(1);
   expect(lines[0]).toMatch(
-    /HOLDFAST_LONG_WAIT a task has been waiting for exclusive .* this thread holds it/,
+    /HOLDFAST_LONG_WAIT a task has been waiting for exclusive \S+-other without a timeout, and this thread holds it, exclusive, since \d+\.\d s as/,
   );
+  expect(stdout).toMatch(/at .*\btake\b/);
   expect(stdout).toContain('held true true');
+});
+
+test('nobody looks for stuck waits once there are none', async () => {
+  const program = startModule(
+    `const { setTimeout: real } = globalThis;
+    let looks = 0;
+    globalThis.setTimeout = (fn, ms, ...rest) => {
+      if (ms === 5_000) looks += 1;
+      return real(fn, ms / 100, ...rest);
+    };
+    ${library}
+    const first = await lock(resource);
+    const second = lock(resource);
+    first.release();
+    console.log((await second).held);
+    await sleep(30_000);
+    console.log(looks);`,
+    temporaryResource(),
+  );
+  expect(await program.ended).toMatchObject({ code: 0, stdout: 'true\n1\n' });
 });

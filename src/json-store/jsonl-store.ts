@@ -72,8 +72,10 @@ export class JsonlStore<T> {
         const last = await lastLine(handle, size);
         await assertNewest(path, lock);
         const end = this.#appendTo(handle, lock, lines, last, path);
+        // Whoever died may have made or replaced the file, and not yet synced its folder.
+        const isNameOnDisk = size > 0 && !lock.previousHolder;
         try {
-          if (size > 0) await syncData(handle.fd);
+          if (isNameOnDisk) await syncData(handle.fd);
           else await synced(dirname(path), () => syncData(handle.fd));
         } catch (error) {
           takeBack(path, handle.fd, lock, end);

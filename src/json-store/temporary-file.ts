@@ -37,11 +37,15 @@ export async function removeIfThere(path: string): Promise<void> {
  */
 export async function removeLeftovers(path: string, lock: FileLock): Promise<void> {
   const prefix = prefixOf(path);
-  const own = writerOf(lock);
+  const writer = writerOf(lock);
   for (const name of await readdir(dirname(path))) {
     if (!name.startsWith(prefix)) continue;
     const rest = name.slice(prefix.length);
-    if (!/^\d+\.\d+\.\d+\.tmp$/.test(rest) || rest.startsWith(own)) continue;
+    const number = /^\d+\.\d+\.(\d+)\.tmp$/.exec(rest)?.[1];
+    if (number === undefined) continue;
+    // In a container one that died before had the same pid, and it may have had the same token. What it
+    // has left under a number that is still to come would be in the way then.
+    if (rest.startsWith(writer) && Number(number) <= count) continue;
     await removeIfThere(join(dirname(path), name));
   }
 }

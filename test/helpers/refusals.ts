@@ -115,10 +115,11 @@ export function refuseAtFirst(
   name: 'open' | 'unlink' | 'openSync' | 'renameSync' | 'unlinkSync',
   path: string,
   code: Code,
+  times = 2,
 ): void {
   const owner = (name.endsWith('Sync') ? fs : promises) as unknown as Record<string, Callable>;
   const real = owner[name] as Callable;
-  let left = 2;
+  let left = times;
   owner[name] = (...args) => {
     if (args[0] !== path || left === 0) return real(...args);
     left -= 1;

@@ -7,7 +7,13 @@ const program = fileURLToPath(new URL('../fixtures/store-writer.mjs', import.met
 const entry = new URL('../../dist/json-store/index.js', import.meta.url).href;
 const running = new Set<ChildProcess>();
 
-type Kind = 'increments' | 'appends' | 'bigWrites' | 'unrecordedWrites' | 'lastMoment';
+type Kind =
+  | 'increments'
+  | 'appends'
+  | 'bigWrites'
+  | 'unrecordedWrites'
+  | 'lastMoment'
+  | 'lateRename';
 
 /** A process that changes a store and tells what it was promised. */
 export function startWriter(
