@@ -19,8 +19,10 @@ const lacking = {
   'the thread in which lockSync waits has every signal blocked, and only that one': threads,
   'a process that ends by running out of memory frees its lock':
     'Bun has no limit of memory to run into',
+  'a file that cannot be created is an error at once': patches,
   'a file that cannot be read is not taken for an orphan': patches,
   'a file that cannot be read for a while is kept and removed after that': patches,
+  'a file that cannot be taken away from a dead process is an error at once': patches,
   'a file that cannot be written is not left empty': patches,
   'a file that was taken over and cannot be removed for a while goes later': patches,
   'a timeout is told although the file that names the holder cannot be opened': patches,

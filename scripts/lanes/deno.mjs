@@ -30,6 +30,8 @@ const lacking = {
   'nor more often where only its standard': flags,
   'holdfast status --watch redraws on a screen of its own until Ctrl-C': flags,
   'holdfast status --watch keeps to the size of the terminal': flags,
+  'holdfast status --watch shows who holds a long name, and the end of it': flags,
+  'holdfast status --watch gives the screen back while it is stopped': flags,
   'holdfast run passes arguments as they are, with or without the two dashes': flags,
   'is refused instead of meaning another name': flags,
   'the exit code stands where nothing can be said': flags,
