@@ -12,7 +12,8 @@
 namespace holdfast {
 namespace {
 
-constexpr std::string_view kHeader = R"({"holdfast":)";
+constexpr std::string_view kBeforeVersion = R"({"holdfast":)";
+constexpr std::string_view kAfterVersion = R"(,"state":")";
 constexpr std::string_view kBeforeState = R"({"holdfast":1,"state":")";
 static_assert(kBeforeState.size() == kStateOffset);
 constexpr std::string_view kBeforeChecksum = R"({"holdfast":1,"state":"held","crc":")";
@@ -96,6 +97,14 @@ size_t FindToken(std::string_view text) {
   return std::string_view::npos;
 }
 
+// More than the name alone: somebody's dependencies may begin with {"holdfast":"^1.0.0".
+bool BeginsAsRecord(std::string_view text) {
+  constexpr size_t kVersion = kBeforeVersion.size();
+  return text.size() > kVersion && text.substr(0, kVersion) == kBeforeVersion &&
+         text[kVersion] >= '0' && text[kVersion] <= '9' &&
+         text.substr(kVersion + 1, kAfterVersion.size()) == kAfterVersion;
+}
+
 }  // namespace
 
 void RecordWriter::SetProcess(std::string members) {
@@ -162,7 +171,7 @@ RecordScan ScanRecord(const char* data, size_t size, uint64_t file_size) {
     scan.foreign = file_size > kRecordBytes;
     return scan;
   }
-  if (text.substr(0, kHeader.size()) != kHeader) {
+  if (!BeginsAsRecord(text)) {
     scan.foreign = true;
     return scan;
   }

@@ -118,5 +118,5 @@ export function parseHolderRecord(content: string): HolderRecord | null {
  */
 export function isForeign(content: string): boolean {
   if (!/[^\0]/.test(content)) return content.length > recordBytes;
-  return !content.startsWith('{"holdfast":');
+  return !/^\{"holdfast":\d,"state":"/.test(content);
 }

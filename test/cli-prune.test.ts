@@ -27,7 +27,10 @@ function folderOfAll() {
   writeFileSync(join(folder, 'empty.flock'), '');
   writeFileSync(join(folder, 'zeros.flock'), Buffer.alloc(512));
   writeFileSync(join(folder, 'foreign.flock'), 'data');
-  writeFileSync(join(folder, 'begins-like-one.flock'), `{"holdfast":1${' '.repeat(1_000)}`);
+  writeFileSync(
+    join(folder, 'begins-like-one.flock'),
+    `{"holdfast":1,"state":"${' '.repeat(1_000)}`,
+  );
   writeFileSync(join(folder, 'data.jsonl'), '');
   writeFileSync(join(folder, 'other.lock'), '');
   mkdirSync(join(folder, 'sub.flock'));

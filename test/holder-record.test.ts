@@ -158,6 +158,10 @@ test('with record: false nothing is written, and there is no token', () => {
 describe.each([
   ['text', 'my precious data\n'],
   ['a JSON document', '{"holdfas":1}'],
+  ['dependencies', '{"holdfast":"^1.0.0","state":"held"}'],
+  ['settings', '{"holdfast":1,"status":"held"}'],
+  ['a letter for a version', '{"holdfast":x,"state":"held"}'],
+  ['a version beyond a digit', '{"holdfast":10,"state":"held"}'],
   ['binary data', '\0\0\0\u0001'],
   ['more zeros than a record has bytes', '\0'.repeat(513)],
   ['an image of a disk, which begins with zeros', `${'\0'.repeat(1024)}data`],
