@@ -32,6 +32,16 @@ function start(folder, seed, accountable) {
   return player;
 }
 
+/** What is in the second list and not in the first, which may each have the same more than once. */
+function added(before, after) {
+  const left = [...before];
+  return after.filter((file) => {
+    const at = left.indexOf(file);
+    if (at !== -1) left.splice(at, 1);
+    return at === -1;
+  });
+}
+
 /** What a process kept that was told to stop. */
 function findKept({ report, child }) {
   if (report === null)
@@ -41,7 +51,7 @@ function findKept({ report, child }) {
   if (before !== null) {
     if (after.threads > before.threads) kept.push(`${after.threads - before.threads} threads`);
     if (after.files.length > before.files.length) {
-      kept.push(`descriptors: ${before.files}, then ${after.files}`);
+      kept.push(`descriptors: ${added(before.files, after.files)}`);
     }
     if (after.memory - before.memory > mostMemory)
       kept.push(`${after.memory - before.memory} bytes`);
