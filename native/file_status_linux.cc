@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "file_lock.h"
+#include "file_status_posix.h"
 
 namespace holdfast {
 namespace {
@@ -17,15 +18,11 @@ namespace {
 // For kernels before 4.11, and for sandboxes whose list of system calls is older than that.
 int GetStat(int directory, const char* path, int flags, FileStatus* out) {
   struct stat status;
-  while (fstatat(directory, path, &status, flags) == -1) {
-    if (errno != EINTR) return -errno;
-  }
-  if (!S_ISREG(status.st_mode)) return kNotRegular;
-  out->volume = status.st_dev;
-  out->file = status.st_ino;
-  out->size = static_cast<uint64_t>(status.st_size);
-  out->linked = status.st_nlink > 0;
-  return 0;
+  int result = 0;
+  do {
+    result = fstatat(directory, path, &status, flags);
+  } while (result == -1 && errno == EINTR);
+  return FromStat(result, status, out);
 }
 
 int GetStatx(int directory, const char* path, int flags, FileStatus* out) {

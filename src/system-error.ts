@@ -108,7 +108,8 @@ function hint(code: string, syscall: string, path?: string): string {
   }
   if (syscall === syscalls.at(-1)) return ' (no thread to wait in: raise the process limit)';
   if (syscall !== syscalls[1] && !isFull.has(code)) return '';
-  return code in advice ? ` (${advice[code]})` : '';
+  const advised = advice[code];
+  return advised === undefined ? '' : ` (${advised})`;
 }
 
 // libuv has no name for these, but lock files meet them: NFS without its lock daemon, a deleted file

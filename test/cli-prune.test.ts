@@ -12,7 +12,7 @@ import { tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor, type Stage } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { cliPath, holdfast, holdfastWith } from './helpers/cli.js';
+import { holdfast, holdfastWith } from './helpers/cli.js';
 import { faults } from './helpers/faults.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
@@ -165,15 +165,6 @@ needs('faults by LD_PRELOAD', '/proc')(
     expect(filesIn(folder)).toEqual(['a.flock', 'moved']);
   },
 );
-
-needs('sh')('holdfast prune has one of many lock files open at a time', async () => {
-  const folder = temporaryFolder();
-  for (let i = 0; i < 300; i += 1) writeFileSync(join(folder, `${i}.flock`), '');
-  const limited = ['-c', 'ulimit -n 200; exec "$0" "$@"', process.execPath, cliPath];
-  const { code, stdout } = await start('sh', [...limited, 'prune', folder]).ended;
-  expect(code).toBe(0);
-  expect(stdout).toMatch(/\nremoved 300\n$/);
-});
 
 test('holdfast prune needs one folder', async () => {
   const file = join(temporaryFolder(), 'file');

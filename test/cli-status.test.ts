@@ -1,7 +1,6 @@
 import {
   chmodSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   symlinkSync,
   utimesSync,
@@ -12,7 +11,7 @@ import { tryLock } from 'holdfast';
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
-import { cliPath, holdfast, holdfastWith } from './helpers/cli.js';
+import { holdfast, holdfastWith } from './helpers/cli.js';
 import { temporaryFolder } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
@@ -176,15 +175,6 @@ needs('symbolic links', 'POSIX permissions')(
   },
 );
 
-needs('sh')('holdfast status has few of many lock files open at a time', async () => {
-  const folder = temporaryFolder();
-  for (let i = 0; i < 600; i += 1) writeFileSync(join(folder, `${i}.flock`), '');
-  const limited = ['-c', 'ulimit -n 400; exec "$0" "$@"', process.execPath, cliPath];
-  const { code, stdout } = await start('sh', [...limited, 'status', folder]).ended;
-  expect(code).toBe(0);
-  expect(stdout.match(/ free /g)).toHaveLength(600);
-});
-
 test('holdfast status says when there is nothing', async () => {
   const { stdout } = await holdfast('status', temporaryFolder()).ended;
   expect(stdout).toBe('no lock files\n');
@@ -268,38 +258,6 @@ needs('root', 'sh')('holdfast status says what it could not look at, and goes on
   expect(stdout).toMatch(/PID {2}HOST/);
   expect(stdout).toMatch(/a\.flock +free/);
 });
-
-const deletesWhatItLists = `
-  const { promises, rmSync } = process.getBuiltinModule('node:fs');
-  const { readdir } = promises;
-  promises.readdir = async (path, options) => {
-    const entries = await readdir(path, options);
-    for (const { name } of entries) rmSync(path + '/' + name, { recursive: true });
-    return entries;
-  };
-  process.getBuiltinModule('node:module').syncBuiltinESMExports();
-`;
-
-needs('built-in modules that can be patched', 'POSIX signals').each([
-  ['status', /^LOCK FILE .*\n.*a\.flock +missing .*\n$/],
-  ['prune', /^removed 0\n$/],
-])(
-  'for holdfast %s what is deleted right after it was listed is not there',
-  async (command, says) => {
-    const folder = temporaryFolder();
-    mkdirSync(join(folder, 'sub'));
-    tryLock(join(folder, 'a'))?.release();
-    const preload = `--import=data:text/javascript,${encodeURIComponent(deletesWhatItLists)}`;
-    const options = { env: { ...process.env, NODE_OPTIONS: preload } };
-    const { code, stdout, stderr } = await holdfastWith(options, command, folder).ended;
-    expect({ code, stdout, stderr }).toEqual({
-      code: 0,
-      stdout: expect.stringMatching(says),
-      stderr: '',
-    });
-    expect(readdirSync(folder)).toEqual([]);
-  },
-);
 
 test('holdfast status refuses an empty path', async () => {
   const { code, stdout, stderr } = await holdfast('status', temporaryFolder(), '').ended;

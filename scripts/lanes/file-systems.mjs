@@ -14,6 +14,7 @@ const imageBytes = 512 * 2 ** 20;
 const files = [
   'bad-lock-file',
   'cancel',
+  'cli-lock-files',
   'cli-prune',
   'cli-status',
   'cli-status-watch',
