@@ -24,6 +24,15 @@ function fileSystemOf(/** @type {string} */ path) {
   return mounts.at(-1)?.[2] ?? 'unknown';
 }
 
+/** The cores that this process may use, as numbers. */
+export function allowedCores() {
+  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1];
+  return list.split(',').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}
+
 /** What the figures depend on, without anything that names this particular machine. */
 export const describeMachine = (/** @type {string} */ directory) => ({
   cpu: os.cpus()[0].model.trim(),

@@ -65,6 +65,8 @@ export function targetsOf(results) {
   const alone = ['uncontended', 'all'];
   const fight = ['contended', '8-tight'];
   const idle = ['hand-over', 'idle'];
+  const apart = ['hand-over', 'apart'];
+  const together = ['hand-over', 'together'];
   const tasks = ['many-tasks', '1000'];
   const withUnit = (figure, unit) =>
     typeof figure === 'number' ? `${formatNumber(figure)} ${unit}` : figure;
@@ -112,6 +114,16 @@ export function targetsOf(results) {
       what: 'hand-over p50, against two C processes',
       target: 'at most 4 x',
       measured: times(ratio(...idle, ours, 'p50', 'p50')),
+    },
+    {
+      what: 'the same, each process on a core of its own',
+      target: 'at most 4 x',
+      measured: times(ratio(...apart, ours, 'p50', 'p50')),
+    },
+    {
+      what: 'the same, both processes on one core',
+      target: 'at most 4 x',
+      measured: times(ratio(...together, ours, 'p50', 'p50')),
     },
     {
       what: 'hand-over p50, against the best peer',

@@ -2,6 +2,7 @@ import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runProgram, Worker } from '../lib/children.mjs';
 import { nowUs } from '../lib/clock.mjs';
+import { allowedCores } from '../lib/machine.mjs';
 import { createResources } from '../lib/resources.mjs';
 import { quantile } from '../lib/stats.mjs';
 
@@ -40,6 +41,16 @@ async function besideBusyCores(busy, run) {
   }
 }
 
+/** The cores of the holder and of the waiter, where the system is not left to choose them. */
+function coresFor(/** @type {'apart' | 'together' | undefined} */ cores) {
+  if (cores === undefined) return [];
+  const [first, second] = allowedCores();
+  return [first, cores === 'apart' ? second : first];
+}
+
+const pinnedTo = (/** @type {number | undefined} */ core) =>
+  core === undefined ? [] : ['taskset', '--cpu-list', String(core)];
+
 /** @type {import('../lib/scenario.mjs').Scenario} */
 export default {
   name: 'hand-over',
@@ -47,16 +58,29 @@ export default {
   about:
     'One process holds the lock for 4 to 14 ms while another waits for it, over and over, after a warm-up. The time is from just before ' +
     'the holder calls release to just after the waiter has the lock, on an idle machine and with every core kept busy ' +
-    'by a spinning process. The C floor is two processes that block in flock(2).',
-  cases: (full) => [
-    { id: 'idle', title: 'idle cores', params: { busy: false, ms: full ? 800 : 400 } },
-    {
-      id: 'busy',
-      title: 'busy cores',
+    'by a spinning process. The C floor is two processes that block in flock(2). Where the system chooses the cores, these ' +
+    'two end up on one core, because the holder sleeps as soon as it has released, and a holder in Node.js goes on: so ' +
+    'there is the same with each process on a core of its own, and with both on one.',
+  cases: (full) => {
+    const params = { busy: false, ms: full ? 800 : 400 };
+    const apart = {
+      id: 'apart',
+      title: 'each process on a core of its own',
       fullOnly: true,
-      params: { busy: true, ms: full ? 800 : 400 },
-    },
-  ],
+      params: { ...params, cores: 'apart' },
+    };
+    return [
+      { id: 'idle', title: 'idle cores', params },
+      ...(allowedCores().length > 1 ? [apart] : []),
+      {
+        id: 'together',
+        title: 'both processes on one core',
+        fullOnly: true,
+        params: { ...params, cores: 'together' },
+      },
+      { id: 'busy', title: 'busy cores', fullOnly: true, params: { ...params, busy: true } },
+    ];
+  },
   rounds: (full) => (full ? 3 : 1),
   columns: [
     { key: 'p50', title: 'p50', unit: 'µs', floor: 'p50' },
@@ -72,8 +96,9 @@ export default {
   async measure({ peer, params, dir }) {
     const [path] = createResources(dir, 1);
     const job = { scenario: 'hand-over', adapter: peer.id, params: { path }, limitMs };
-    const holder = new Worker({ ...job, role: 'holder' });
-    const waiter = new Worker({ ...job, role: 'waiter' });
+    const [holderCore, waiterCore] = coresFor(params.cores);
+    const holder = new Worker({ ...job, role: 'holder', under: pinnedTo(holderCore) });
+    const waiter = new Worker({ ...job, role: 'waiter', under: pinnedTo(waiterCore) });
     try {
       const handOver = async (/** @type {number} */ holdMs) => {
         holder.send('hold');
@@ -101,7 +126,7 @@ export default {
   async floor({ params, dir, programs }) {
     const [path] = createResources(dir, 1);
     const samples = Math.round(params.ms / ((minHoldMs + maxHoldMs) / 2));
-    const args = [path, samples, minHoldMs * 1000, maxHoldMs * 1000];
+    const args = [path, samples, minHoldMs * 1000, maxHoldMs * 1000, ...coresFor(params.cores)];
     const stdout = await besideBusyCores(params.busy, () =>
       runProgram(programs.handover, args, limitMs),
     );
