@@ -62,7 +62,7 @@ export default {
     'two end up on one core, because the holder sleeps as soon as it has released, and a holder in Node.js goes on: so ' +
     'there is the same with each process on a core of its own, and with both on one.',
   cases: (full) => {
-    const params = { busy: false, ms: full ? 800 : 400 };
+    const params = { busy: false, ms: full ? 1_200 : 400 };
     const apart = {
       id: 'apart',
       title: 'each process on a core of its own',
