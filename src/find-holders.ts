@@ -25,7 +25,10 @@ export function findHolders(lockPath: string, askKernel: boolean): LockHolder[] 
     const record = parseHolderRecord(buffer.toString('utf8', 0, count));
     const recorded = attribute('exclusive', record, null).holders;
     if (recorded.length > 0 || !askKernel) return recorded;
-    const kernel = KernelLocks.read()?.about(fd, fstatSync(fd, { bigint: true })) ?? null;
+    const stats = fstatSync(fd, { bigint: true });
+    let kernel = KernelLocks.read()?.about(fd, stats) ?? null;
+    // It was found held: so the list has left somebody out, or the holder has just gone.
+    if (kernel?.holders.length === 0) kernel = KernelLocks.read()?.about(fd, stats) ?? null;
     return attribute(kernel?.holders[0]?.mode ?? 'exclusive', record, kernel).holders;
   } catch {
     return [];

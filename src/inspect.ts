@@ -140,15 +140,18 @@ interface Sight {
   record: HolderRecord | null;
   /** Whether nothing but attempts shows sharers: an exclusive holder who left between two looks the same. */
   guessed: boolean;
+  /** Whether the kernel's list does not have the exclusive holder: it leaves one out now and then. */
+  unlisted: boolean;
 }
 
 // Each exclusive holder changes the record when it comes and when it goes. So what is seen again with the
 // same record was there all the time: a crash, and not the record of somebody who came after the kernel
 // was asked, and sharers.
 function isCertain(sight: Sight, before: Sight | null): boolean {
-  const { previousHolder, guessed, record } = sight;
-  if (previousHolder === null && !guessed) return true;
-  return before !== null && isSame(record, before.record) && (!guessed || before.guessed);
+  const { previousHolder, guessed, unlisted, record } = sight;
+  if (previousHolder === null && !guessed && !unlisted) return true;
+  if (before === null || !isSame(record, before.record)) return false;
+  return (!guessed || before.guessed) && (!unlisted || before.unlisted);
 }
 
 // At the moment of the last attempt there was no exclusive holder, and nothing else is known of it.
@@ -167,7 +170,8 @@ async function look(file: Opened, { lockPath }: LockErrorDetails): Promise<Sight
     isAlive(lock.pid) ? lock.pid : (heirOf(lock, view) ?? lock.pid),
   );
   const guessed = told === undefined && state === 'shared';
-  const sight = { state, guessed, record, ...attribution };
+  const unlisted = told === undefined && state === 'exclusive' && kernel !== null;
+  const sight = { state, guessed, unlisted, record, ...attribution };
   if (kernel === null) return sight;
   const waiters = kernel.waiters + unseenAt(lockPath);
   // Those on other machines are not to be seen, nor on NFS those of this one, who ask again and again.

@@ -39,7 +39,8 @@ function deviceNameOf(dev: bigint): string {
 
 /**
  * One reading of /proc/locks. The kernel shows a page at a time and finds its place by counting, so it shows
- * a lock again, with those who wait for it, where another one was taken between two pages.
+ * a lock again, with those who wait for it, where another one was taken between two pages, and leaves one
+ * out where another one was let go.
  */
 export class KernelLocks {
   readonly #views = new Map<string, KernelView>();

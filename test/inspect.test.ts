@@ -6,6 +6,7 @@ import { untilBlocked } from './helpers/blocked.js';
 import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { start } from './helpers/program.js';
+import { emptyLocksOnce } from './helpers/refusals.js';
 
 function hold(actor: Actor, resource: string, mode: 'exclusive' | 'shared' = 'exclusive') {
   return actor.run(
@@ -105,6 +106,17 @@ needs('/proc')('inspect names every shared holder', async () => {
   expect(state).toBe('shared');
   expect(holders.map(({ pid }) => pid).sort()).toEqual([actor.pid, process.pid].sort());
 });
+
+needs('/proc', 'built-in modules that can be patched')(
+  'inspect names a holder that the kernel left out of its list',
+  async () => {
+    const resource = temporaryResource();
+    using _ = tryLock(resource, { record: false });
+    emptyLocksOnce();
+    const { state, holder } = await inspect(resource);
+    expect([state, holder?.pid]).toEqual(['exclusive', process.pid]);
+  },
+);
 
 needs('/proc', 'flock(1)')('inspect names flock(1), which leaves no record', async () => {
   const resource = temporaryResource();

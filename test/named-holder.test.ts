@@ -8,6 +8,7 @@ import { temporaryResource } from './helpers/folder.js';
 import { needs } from './helpers/needs.js';
 import { moduleCommand, start, startModule } from './helpers/program.js';
 import { craftRecord, type RecordMembers } from './helpers/record.js';
+import { emptyLocksOnce } from './helpers/refusals.js';
 import { startZombie } from './helpers/zombie.js';
 
 async function timeout(resource: string): Promise<LockTimeoutError> {
@@ -57,6 +58,16 @@ needs('/proc')('a timeout names a holder that wrote no record', async () => {
   expect(message).toMatch(/\), which is this very process$/);
   expect(holder?.command).toContain('node');
 });
+
+needs('/proc', 'built-in modules that can be patched')(
+  'a timeout names a holder that the kernel left out of its list',
+  async () => {
+    const resource = temporaryResource();
+    using _ = tryLock(resource, { record: false });
+    emptyLocksOnce();
+    expect((await timeout(resource)).holder?.pid).toBe(process.pid);
+  },
+);
 
 /** A resource that another process shares. */
 async function sharedElsewhere() {

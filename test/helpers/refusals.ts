@@ -78,6 +78,23 @@ export function refuseToSync(
   restores.push(() => refusedSyncs.delete(name));
 }
 
+/** Has the kernel's list of locks be empty for the one who reads it first, until `allow()`. */
+export function emptyLocksOnce(): void {
+  const { readFileSync } = fs;
+  const { readFile } = promises;
+  const unseen = new Set<unknown>(['/proc/locks']);
+  const isFirst = (path: unknown) => unseen.delete(path);
+  all['readFileSync'] = (...args: Parameters<typeof readFileSync>) =>
+    isFirst(args[0]) ? '' : readFileSync(...args);
+  promises.readFile = (async (...args: Parameters<typeof readFile>) =>
+    isFirst(args[0]) ? '' : readFile(...args)) as typeof readFile;
+  restores.push(() => {
+    all['readFileSync'] = readFileSync as Replacement;
+    promises.readFile = readFile;
+  });
+  syncBuiltinESMExports();
+}
+
 /** Replaces a method of file handles that are opened from now on, but for lock files, until `allow()`. */
 export function onHandles(
   name: 'read' | 'writeFile' | 'close',
