@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { flock, tryLock, withLock } from 'holdfast';
@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { faults } from './helpers/faults.js';
 import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
+import { before } from './helpers/refusals.js';
 import { slowness } from './helpers/slowness.js';
 import { temporaryStore } from './helpers/store.js';
 import { ended, startWriter } from './helpers/store-writer.js';
@@ -70,17 +71,36 @@ needs('faults by LD_PRELOAD')(
   },
 );
 
+/** Blocks this thread, so that nothing here hears of the loss. */
+function blockUntilLost(file: string): void {
+  const fd = openSync(`${file}.flock`, 'r+');
+  while (!flock(fd, 'exclusive'));
+  closeSync(fd);
+}
+
+needs('built-in modules that can be patched')(
+  'a writer whose lease ends while it gives up is told that, not what came of it',
+  async () => {
+    const file = temporaryStore('{"count":1}');
+    before('unlink', /\.tmp$/, (temporary) => {
+      blockUntilLost(file);
+      // As whoever has the lock now does, before this writer comes to it.
+      unlinkSync(temporary);
+      unlinkSync(temporary);
+    });
+    const late = jsonStore<Counter>(file, { lease: 500 * slowness }).update((value) => {
+      writeFileSync(file, '{"count":50}');
+      return increment(value);
+    });
+    await expect(late).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
+    expect(readdirSync(dirname(file)).sort()).toEqual(['state.json', 'state.json.flock']);
+  },
+);
+
 test('an append that lost its lease before its moment writes nothing', async () => {
   const torn = '{"turn":1}\n{"tu';
   const file = temporaryStore(torn);
-  const store = jsonlStore(file, {
-    lease: 30,
-    onTorn() {
-      const fd = openSync(`${file}.flock`, 'r+');
-      while (!flock(fd, 'exclusive'));
-      closeSync(fd);
-    },
-  });
+  const store = jsonlStore(file, { lease: 30, onTorn: () => blockUntilLost(file) });
   await expect(store.append({ turn: 3 })).rejects.toMatchObject({ code: 'ERR_LOCK_EXPIRED' });
   expect(readFileSync(file, 'utf8')).toBe(torn);
 });

@@ -113,12 +113,17 @@ export function onHandles(
   syncBuiltinESMExports();
 }
 
-/** Does something else before such a call of this path, until `allow()`. */
-export function before(name: 'open' | 'readdir', path: string, meanwhile: () => unknown): void {
+/** Does something else before such a call of this path, or of such paths, until `allow()`. */
+export function before(
+  name: 'open' | 'readdir' | 'unlink',
+  path: string | RegExp,
+  meanwhile: (path: string) => unknown,
+): void {
   const all = promises as unknown as Record<string, Callable>;
   const real = all[name] as Callable;
   all[name] = async (...args) => {
-    if (args[0] === path) await meanwhile();
+    const given = String(args[0]);
+    if (typeof path === 'string' ? given === path : path.test(given)) await meanwhile(given);
     return real(...args);
   };
   restores.push(() => {
