@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { heldLocks, tryLock } from 'holdfast';
 import { acquireFileLock, acquireSessionWriteLock } from 'holdfast/session-lock';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { descriptorsOf } from './helpers/descriptors.js';
 import { lost } from './helpers/lost.js';
 import { needs } from './helpers/needs.js';
@@ -183,6 +183,27 @@ test('a wait for the file of the old protocol ends with the reason of the signal
   expect(payload(sessionFile)['pid']).toBe(old.pid);
   using free = tryLock(sessionFile);
   expect(free?.held).toBe(true);
+});
+
+test('a wait for the file of the old protocol looks at it now and then, not all the time', async () => {
+  const sessionFile = temporarySession();
+  const { pid } = await SessionHolder.start();
+  writeFileSync(`${sessionFile}.lock`, JSON.stringify({ pid }));
+  // With each look it is asked whether the holder lives.
+  using asked = vi.spyOn(process, 'kill');
+  const waiting = acquireSessionWriteLock({ sessionFile, legacy, timeoutMs: 300 });
+  await expect(waiting).rejects.toThrow('session file locked');
+  const looks = asked.mock.calls.filter(([of]) => of === pid).length;
+  expect(looks).toBeGreaterThan(0);
+  expect(looks).toBeLessThan(10);
+});
+
+test('whoever takes over from a dead process gives others time who found it dead as well', async () => {
+  const sessionFile = temporarySession();
+  await dead(sessionFile);
+  const before = performance.now();
+  await using _ = await acquireSessionWriteLock({ sessionFile, legacy });
+  expect(performance.now() - before).toBeGreaterThan(200);
 });
 
 test('a file that was taken over is removed when the wait for it is given up', async () => {

@@ -181,6 +181,14 @@ test('the file is kept fresh, so that nobody finds it too old', async () => {
   await expect(waiting).rejects.toThrow(`pid=${process.pid}`);
 });
 
+test('the file is left as it is as long as it is fresh', async () => {
+  const sessionFile = temporarySession();
+  await using _ = await acquireSessionWriteLock({ sessionFile, legacy });
+  const { createdAt } = payload(sessionFile);
+  await once(AbortSignal.timeout(100), 'abort');
+  expect(payload(sessionFile)['createdAt']).toBe(createdAt);
+});
+
 test('when the lease ends, the file of the old protocol goes as well', async () => {
   const sessionFile = temporarySession();
   const holder = await SessionHolder.start();
