@@ -56,20 +56,18 @@ const collected = new FinalizationRegistry<Place>((place) => {
 
 // Most nested locks end soon. What is referred to weakly costs a collector more than such a lock costs
 // in all, so that is begun for those that last.
-const fresh = new Set<Place>();
+const fresh = new Map<Place, Owner>();
 let weakening = false;
 
-function weakenLater(place: Place): void {
-  fresh.add(place);
+function weakenLater(place: Place, owner: Owner): void {
+  fresh.set(place, owner);
   if (!weakening) setImmediate(weaken);
   weakening = true;
 }
 
 function weaken(): void {
   weakening = false;
-  for (const place of fresh) {
-    const { owner } = place;
-    if (owner === undefined) continue;
+  for (const [place, owner] of fresh) {
     place.weakOwner = new WeakRef(owner);
     place.owner = undefined;
     collected.register(owner, place);
@@ -124,7 +122,7 @@ export class Owners {
       onLeft: undefined,
     };
     this.#nested.add(place);
-    weakenLater(place);
+    weakenLater(place, owner);
     return place;
   }
 

@@ -35,6 +35,13 @@ describe.each(['run', 'status', 'prune', 'doctor'])('holdfast %s', (command) => 
   });
 });
 
+test('the help of a command shows each form, and the short name and the value of an option', async () => {
+  const { stdout } = await holdfast('run', '--help').ended;
+  expect(stdout).toMatch(/^usage: holdfast run .*\n {7}holdfast run /);
+  expect(stdout).toMatch(/^ {2}-w, --wait SECONDS +fail /m);
+  expect(stdout).toMatch(/^ {6}--inherit +COMMAND /m);
+});
+
 test('holdfast without a command, or with one that there is not, is wrong usage', async () => {
   for (const args of [[], ['bogus'], ['toString'], ['--bogus']]) {
     const { code, stdout, stderr } = await holdfast(...args).ended;

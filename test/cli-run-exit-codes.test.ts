@@ -47,6 +47,8 @@ describe('holdfast run exits with', () => {
     const run = holdfast('run', '-w', '0.05', '-E', '99', '-q', lockPath, ...node(''));
     expect(await run.ended).toEqual({ code: 99, stdout: '', stderr: '' });
     expect((await holdfast('run', '-w', '0', '-q', lockPath, ...node('')).ended).code).toBe(1);
+    const told = await holdfast('run', '-w', '0.05', lockPath, ...node('')).ended;
+    expect(told.stderr).toContain(`${lockPath} was not locked after 0.05 s: `);
   });
 
   needs('faults by LD_PRELOAD')(
@@ -115,6 +117,7 @@ describe('holdfast run exits with', () => {
     ['--shared and --exclusive exclude each other', ['-s', '-x']],
     ["--wait must be a number of seconds, not '-1'", ['--wait=-1']],
     ["--wait must be a number of seconds, not ''", ['-w', '']],
+    ["--wait must be a number of seconds, not ' '", ['-w', ' ']],
     ["--lease must be a number of seconds, not 'Infinity'", ['-l', 'Infinity']],
     ['--lease must be above 0', ['-l', '0']],
     ["--conflict-exit-code must be from 0 to 255, not '0x1'", ['-E', '0x1']],
@@ -124,6 +127,13 @@ describe('holdfast run exits with', () => {
     const run = holdfast('run', ...flags, file, ...rest);
     expect(await run.ended).toEqual({ code: 64, stdout: '', stderr: `holdfast: ${message}\n` });
     expect(existsSync(file)).toBe(false);
+  });
+
+  // The value of an option is not one.
+  test.each(['', '-n', '-w 5', '-w 5 --', '-- --'])('64 without a FILE: run %s', async (line) => {
+    const args = line === '' ? [] : line.split(' ');
+    const stderr = 'holdfast: a FILE is missing\n';
+    expect(await holdfast('run', ...args).ended).toEqual({ code: 64, stdout: '', stderr });
   });
 
   test.each([

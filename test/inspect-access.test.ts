@@ -188,6 +188,21 @@ needs('symbolic links')(
   },
 );
 
+needs('faults by LD_PRELOAD', 'symbolic links')(
+  'inspect refuses a symbolic link where everything is called a network',
+  async () => {
+    const resource = temporaryResource();
+    writeFileSync(`${resource}.target`, '');
+    symlinkSync(`${resource}.target`, `${resource}.flock`);
+    const actor = await Actor.start({ env: faults });
+    const look = actor.run(async ({ holdfast }, resource) => {
+      process.env['FAULT_STATFS'] = '0x6969';
+      return (await holdfast.inspect(resource)).state;
+    }, resource);
+    await expect(look).rejects.toMatchObject({ code: 'ERR_LOCK_NOT_REGULAR' });
+  },
+);
+
 needs('mkfifo')('inspect does not hang at a FIFO', async () => {
   const resource = temporaryResource();
   await start('mkfifo', [`${resource}.flock`]).ended;

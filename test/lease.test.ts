@@ -12,6 +12,7 @@ import {
 import { expect, test } from 'vitest';
 import { Actor } from './helpers/actor.js';
 import { untilBlocked } from './helpers/blocked.js';
+import { descriptorsOf } from './helpers/descriptors.js';
 import { temporaryResource } from './helpers/folder.js';
 import { keepAlive } from './helpers/keep-alive.js';
 import { lost } from './helpers/lost.js';
@@ -106,6 +107,13 @@ test('the holder learns that its lease ran out', async () => {
   expect(held.held).toBe(false);
   expect(() => held.assertHeld()).toThrow(LockExpiredError);
   expect(() => held.renew()).toThrow(LockExpiredError);
+});
+
+needs('/proc')('a lost lease leaves no descriptor open', async () => {
+  const resource = temporaryResource();
+  const held = await lock(resource, { lease: 20 });
+  await keepAlive(lost(held.signal));
+  expect(descriptorsOf(null, resource)).toBe(0);
 });
 
 test('a holder that blocked its event loop past its lease is told when it asks', () => {

@@ -105,6 +105,31 @@ stops('a wait without a limit passes a stopped waiter at its second look', async
   expect(await program.ended).toMatchObject({ code: 0, stdout: 'shared 2\n' });
 });
 
+const manyWaits = `
+  const { setTimeout: real } = globalThis;
+  let timers = 0;
+  globalThis.setTimeout = (fn, ms, ...rest) => {
+    if (ms === 10_000) timers += 1;
+    return real(fn, ms, ...rest);
+  };
+  const { lock } = await import(process.env.HOLDFAST_ENTRY);
+  const ended = new AbortController();
+  const { signal } = ended;
+  const waits = process.argv.slice(-3).map((resource) => lock(resource, { signal }));
+  console.log(timers);
+  ended.abort();
+  await Promise.allSettled(waits);
+`;
+
+// Each would see who waits, and two looks of two timers may be close together.
+test('one timer looks for all who wait in a process', async () => {
+  const resources = [temporaryResource(), temporaryResource(), temporaryResource()];
+  const locks = resources.map((resource) => tryLock(resource));
+  const program = startModule(manyWaits, ...resources);
+  expect(await program.ended).toMatchObject({ code: 0, stdout: '1\n' });
+  for (const lock of locks) lock?.release();
+});
+
 test('a blocked thread looks every 10 s whether it can pass, until its time is over', () => {
   const resource = temporaryResource();
   const held = tryLock(resource);
