@@ -26,6 +26,7 @@ const lacking = {
   'a file that cannot be written is not left empty': patches,
   'a file that was taken over and cannot be removed for a while goes later': patches,
   'a timeout is told although the file that names the holder cannot be opened': patches,
+  'a writer whose lease ends while it gives up is told that, not what came of it': patches,
   'holdfast run --inherit fails when it cannot tell which file it has locked': preloads,
   'holdfast doctor says that a process which was to try has ended': preloads,
   'what is deleted right after it was listed is not there': preloads,
