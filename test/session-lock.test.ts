@@ -2,7 +2,7 @@ import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { inspect, tryLock } from 'holdfast';
+import { inspect, lock, tryLock } from 'holdfast';
 import {
   acquireFileLock,
   acquireSessionWriteLock,
@@ -63,6 +63,14 @@ test('an error of fn about another lock stays what it is', async () => {
   using _ = tryLock(other);
   const inner = withFileLock(file, options(), () => withFileLock(other, options(1), () => {}));
   await expect(inner).rejects.toThrow(`file lock timeout for ${other}`);
+});
+
+test('a wait of fn that took too long is not taken for one for the file', async () => {
+  const other = temporarySession();
+  using _ = tryLock(other);
+  const inner = withFileLock(temporarySession(), options(), () => lock(other, { timeout: 1 }));
+  const lockPath = `${other}.flock`;
+  await expect(inner).rejects.toMatchObject({ code: 'ERR_LOCK_TIMEOUT', lockPath });
 });
 
 test('acquireFileLock() tells the lock file and is released by hand', async () => {
