@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type JsonFileError, jsonStore } from 'holdfast/json-store';
+import { type JsonFileError, jsonlStore, jsonStore } from 'holdfast/json-store';
 import { expect, test } from 'vitest';
 import { temporaryStore } from './helpers/store.js';
 
@@ -54,4 +54,24 @@ test("onCorrupt: 'backup' moves the file aside, once, and goes on", async () => 
   writeFileSync(file, '}');
   expect(await store.readOr({ count: 5 })).toEqual({ count: 5 });
   expect(readdirSync(dirname(file)).filter((name) => name.includes('corrupt'))).toHaveLength(3);
+});
+
+// 64 bytes, so that no piece of the file ends within a line.
+const line = `"${'x'.repeat(61)}"\n`;
+
+test('a torn last line is not read behind many whole ones either', async () => {
+  const store = jsonlStore<string>(temporaryStore(`${line.repeat(2_000)}{"turn`));
+  let count = 0;
+  for await (const _ of store.read()) count += 1;
+  expect(count).toBe(2_000);
+});
+
+test('reading ends where the file was shortened meanwhile, without the lock', async () => {
+  const file = temporaryStore(line.repeat(4_000));
+  let count = 0;
+  for await (const _ of jsonlStore<string>(file).read()) {
+    if (count === 0) truncateSync(file);
+    count += 1;
+  }
+  expect(count).toBeLessThan(4_000);
 });
