@@ -86,6 +86,7 @@ needs('built-in modules that can be patched')(
       blockUntilLost(file);
       // As whoever has the lock now does, before this writer comes to it.
       unlinkSync(temporary);
+      // Fails here and now: with one call only, nothing fails where the loss is not looked for.
       unlinkSync(temporary);
     });
     const late = jsonStore<Counter>(file, { lease: 500 * slowness }).update((value) => {
