@@ -85,7 +85,7 @@ const literally = (text) => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
  * Runs the test suite of a staged package with the program that `node` names, and its arguments.
  * `lacking` has the names of tests, and `without` the files, that the system cannot pass, each with
  * the reason; `files` are all unless they are named. Where the system itself may break, `system` has
- * `begin()`, which is called before each run and answers a signal for when it breaks, and `minutes`
+ * `begin()`, which is called before each run and may answer a signal for when it breaks, and `minutes`
  * after which it hangs if no test has begun or ended: what did not end then runs again, `again` times.
  */
 export async function vitest(folder, node, options = {}) {
