@@ -27,9 +27,7 @@ export interface Nested {
 
 /** Its place among those who hold the lock together, also when it has been collected. */
 export interface Place extends Nested {
-  /** Until the end of the turn of the event loop in which it was taken. */
-  owner: Owner | undefined;
-  /** From then on. */
+  /** From the end of the turn of the event loop in which it was taken; until then it is among the fresh. */
   weakOwner: WeakRef<Owner> | undefined;
   readonly owners: WeakRef<Owners>;
   left: boolean;
@@ -69,14 +67,13 @@ function weaken(): void {
   weakening = false;
   for (const [place, owner] of fresh) {
     place.weakOwner = new WeakRef(owner);
-    place.owner = undefined;
     collected.register(owner, place);
   }
   fresh.clear();
 }
 
-function ownerAt({ owner, weakOwner }: Place): Owner | undefined {
-  return owner ?? weakOwner?.deref();
+function ownerAt(place: Place): Owner | undefined {
+  return fresh.get(place) ?? place.weakOwner?.deref();
 }
 
 /** Notes that a nested lock has ended, however it did. */
@@ -115,7 +112,6 @@ export class Owners {
       label,
       since,
       stack,
-      owner,
       weakOwner: undefined,
       owners: this.#self,
       left: false,
