@@ -39,7 +39,7 @@ await lane('arm64', async () => {
   const env = { QEMU_LD_PREFIX: '/usr/aarch64-linux-gnu' };
   // Once a test that waits for a second process spun for ever here, on a busy machine; the same file then passed
   // each time. Not traced to the emulator, nor to anything else.
-  const system = { begin: () => undefined, minutes: 5, again: 1 };
+  const system = { minutes: 5, again: 1 };
   const options = { env, files: essentials, lacking: beyondQemu, slowness: 5, system };
   const results = await withQemu(() => vitest(folder, [program], options));
   results.skipped.push(rest);

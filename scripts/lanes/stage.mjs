@@ -84,8 +84,8 @@ const literally = (text) => text.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&');
 /**
  * Runs the test suite of a staged package with the program that `node` names, and its arguments.
  * `lacking` has the names of tests, and `without` the files, that the system cannot pass, each with
- * the reason; `files` are all unless they are named. Where the system itself may break, `system` has
- * `begin()`, which is called before each run and may answer a signal for when it breaks, and `minutes`
+ * the reason; `files` are all unless they are named. Where the system itself may break, `system` may have
+ * `begin()`, which is called before each run and answers a signal for when it breaks, and has `minutes`
  * after which it hangs if no test has begun or ended: what did not end then runs again, `again` times.
  */
 export async function vitest(folder, node, options = {}) {
@@ -112,7 +112,7 @@ export async function vitest(folder, node, options = {}) {
       mayFail: true,
       minutes: minutes - (performance.now() - began) / 60_000,
       progress: system && { file: report, minutes: system.minutes },
-      signal: await system?.begin(),
+      signal: await system?.begin?.(),
       stdio,
     });
     return readRun(report, 'vitest');
